@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make            build everything into build/
+# make demo       record a real HTTPS exchange and show it (installs what is missing)
+# make check      every test: unit, command line, layers, live, sanitizers, short fuzz (installs what is missing)
+# make fuzz T=60  run each fuzzer for T seconds
+# make deps       install what building and testing need (Debian)
+# make install    honours DESTDIR and PREFIX
+# make format     let clang-format lay out the sources
+# make clean
+#
+# Options: V=1 (show commands)  DEBUG=1  SAN=address,undefined  WERROR=1  CC=clang
+
+NAME    := fdtape
+VERSION := 0.1.0
+SOMAJOR := 0
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/$(NAME)
+DESTDIR    ?=
+
+CLANG      ?= clang
+# The machine that is built for, in libbpf's words (__TARGET_ARCH_x86).
+BPF_ARCH   ?= $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+BPFTOOL    ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+PKG_CONFIG ?= pkg-config
+INSTALL    ?= install
+
+# One build folder for each configuration, so that objects never mix.
+comma := ,
+B ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
+
+CFLAGS   ?= $(if $(DEBUG),-Og -g3,-O2 -g)
+CPPFLAGS += -Iinclude -I. -I$(B) -D_GNU_SOURCE -DFDTAPE_VERSION=$(VERSION)
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 $(if $(WERROR),-Werror)
+ALL_CFLAGS  = -std=gnu11 $(WARN) -fPIC -fvisibility=hidden \
+              $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
+ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+
+# ---- what exists -------------------------------------------------------------
+
+TOOLS  := record replay analyze
+LIB    := $(B)/libfdtape.a
+SOLIB  := $(B)/libfdtape.so.$(SOMAJOR)
+PLAYER := $(B)/libplayer.a
+PROBES := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
+SKELS  := $(PROBES:%=$(B)/bpf/%.skel.h)
+UNIT   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+FUZZ   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c))
+
+objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
+# Everything of a folder but the file that holds main().
+parts = $(filter-out $(B)/$(1)/$(1).o,$(call objs,$(1)))
+
+# What each folder may link. Nothing else appears on its link line; tests/layers.sh holds the includes to the same.
+pkgs_format  := libzstd libxxhash
+pkgs_record  := libbpf libelf
+pkgs_replay  := libcrypto
+pkgs_analyze := jansson libcrypto
+pkgs_tests   := cmocka jansson libcrypto
+
+cflags = $(shell $(PKG_CONFIG) --cflags $(foreach p,$(1),$(pkgs_$(p))))
+libs   = $(shell $(PKG_CONFIG) --libs $(foreach p,$(1),$(pkgs_$(p))))
+
+# The folders whose libraries a tool links, and the archives of them.
+uses_record  := format record
+uses_replay  := format replay
+uses_analyze := format replay analyze
+archives_record  := $(LIB)
+archives_replay  := $(PLAYER) $(LIB)
+archives_analyze := $(PLAYER) $(LIB)
+
+# ---- quiet output ------------------------------------------------------------
+
+ifeq ($(V),1)
+Q   :=
+msg  =
+else
+Q   := @
+msg  = @printf '  %-8s %s\n' $(1) $(patsubst $(B)/%,%,$(2));
+MAKEFLAGS += --no-print-directory
+endif
+
+# ---- rules -------------------------------------------------------------------
+
+.PHONY: all deps demo check check-all check-unit check-cli check-layers check-live check-sanitizers check-fuzz \
+        fuzz install uninstall clean format help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(TOOLS:%=$(B)/$(NAME)-%) $(SOLIB) $(B)/$(NAME).pc
+
+# A compile leaves its dependencies (.d) and its own command line (.json) beside the object.
+compile = $(CC) $(CPPFLAGS) $(call cflags,$(firstword $(subst /, ,$<))) $(ALL_CFLAGS)
+
+$(B)/%.o: %.c Makefile
+	$(call msg,CC,$@)mkdir -p $(@D)
+	$(Q)$(compile) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+	@printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' '$<' '$(compile) -c $<' > $(@:.o=.json)
+
+$(LIB): $(call objs,format)
+	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(PLAYER): $(call parts,replay)
+	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(SOLIB): $(call objs,format)
+	$(call msg,LD,$@)$(CC) -shared -Wl,-soname,$(@F) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format)
+
+define tool
+$(B)/$(NAME)-$(1): $(call objs,$(1)) $(archives_$(1))
+	$$(call msg,LD,$$@)$$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $(call objs,$(1)) $(archives_$(1)) \
+	  $$(call libs,$(uses_$(1)))
+endef
+# fdtape-replay is replay.o over its own archive.
+$(foreach t,$(filter-out replay,$(TOOLS)),$(eval $(call tool,$(t))))
+$(B)/$(NAME)-replay: $(B)/replay/replay.o $(PLAYER) $(LIB)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(uses_replay))
+
+$(B)/$(NAME).pc: Makefile
+	$(call msg,GEN,$@)mkdir -p $(@D) && printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
+	  'Name: libfdtape' 'Description: Reads and writes fdtape tapes' 'Version: $(VERSION)' \
+	  'Requires.private: $(pkgs_format)' 'Libs: -L$${libdir} -lfdtape' 'Cflags: -I$${includedir}' > $@
+
+# -Wno-unused-parameter: BPF_PROG() gives every program a ctx that few look at.
+# The probes need no kernel headers: bpf/kernel.h names the few fields that they read, and CO-RE finds them.
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+	$(call msg,BPF,$@)mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v2 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -I. \
+	  $(shell $(PKG_CONFIG) --cflags libbpf) -idirafter /usr/include/$(shell $(CC) -dumpmachine) \
+	  -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+	$(call msg,SKEL,$@)$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(call objs,record): | $(SKELS)
+
+# ---- dependencies ------------------------------------------------------------
+
+DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
+        libbpf-dev libelf-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
+        nginx-light curl openssl tshark zstd strace mandoc
+
+# Installs what is missing as root; as anybody else says what to install, and stops.
+deps:
+	$(Q)command -v dpkg-query >/dev/null || { echo 'make deps knows Debian only; install: $(DEPS)'; exit 0; }; \
+	missing=$$(for p in $(DEPS); do dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed \
+	  || echo $$p; done | tr '\n' ' '); \
+	[ -n "$$missing" ] || exit 0; \
+	install="apt-get install -y --no-install-recommends $$missing"; \
+	if [ "$$(id -u)" != 0 ]; then echo "missing packages; run as root: $$install"; exit 1; fi; \
+	echo "  DEPS     $$missing"; export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq update >/dev/null && $$install >/dev/null
+
+# ---- tests -------------------------------------------------------------------
+#
+# Suites speak TAP; tests/run.sh runs them, counts, and prints one closing line.
+
+# A test may look at anything that is no main().
+TEST_PARTS = $(call parts,analyze) $(PLAYER) $(LIB)
+
+$(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_PARTS)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format replay analyze tests)
+
+# Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation.
+$(B)/tests/fuzz_%: tests/fuzz_%.c $(wildcard format/*.c include/*.h include/*/*.h format/*.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch]))
+	$(call msg,FUZZ,$@)mkdir -p $(@D) && $(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
+	  -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(call libs,format replay)
+
+RUN = BIN=$(abspath $(B)) NAME=$(NAME) CC='$(CC)' sh tests/run.sh
+
+check: deps
+	$(Q)$(MAKE) check-all
+
+check-all: all $(UNIT) $(if $(SAN),,$(FUZZ))
+	$(Q)$(if $(SAN),,$(MAKE) SAN=address,undefined all-tests)
+	$(Q)$(RUN) $(if $(SAN),unit cli,layers unit cli live sanitizers fuzz)
+
+# What a run of the suites `unit` and `cli` needs.
+.PHONY: all-tests
+all-tests: all $(UNIT)
+
+check-unit check-cli check-sanitizers: all-tests
+	$(Q)$(RUN) $(@:check-%=%)
+check-layers check-live: all
+	$(Q)$(RUN) $(@:check-%=%)
+check-fuzz: $(FUZZ)
+	$(Q)$(RUN) fuzz
+
+fuzz: $(FUZZ)
+	$(Q)T=$(or $(T),60) $(RUN) fuzz
+
+demo: deps
+	$(Q)$(MAKE) all
+	$(Q)BIN=$(abspath $(B)) sh tests/demo.sh
+
+# ---- install -----------------------------------------------------------------
+
+MAN1 = $(wildcard docs/*.1)
+install: all
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/$(NAME) $(MANDIR)/man1 $(DOCDIR))
+	$(INSTALL) -m 755 $(TOOLS:%=$(B)/$(NAME)-%) $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 644 $(LIB) $(SOLIB) $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(SOLIB)) $(DESTDIR)$(LIBDIR)/libfdtape.so
+	$(INSTALL) -m 644 $(B)/$(NAME).pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(INSTALL) -m 644 $(wildcard include/$(NAME)/*.h) $(DESTDIR)$(INCLUDEDIR)/$(NAME)
+	$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 644 README.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
+
+uninstall:
+	$(RM) $(TOOLS:%=$(DESTDIR)$(BINDIR)/$(NAME)-%) $(MAN1:docs/%=$(DESTDIR)$(MANDIR)/man1/%) \
+	  $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(LIB) $(SOLIB)) libfdtape.so pkgconfig/$(NAME).pc)
+	$(RM) -r $(DESTDIR)$(INCLUDEDIR)/$(NAME) $(DESTDIR)$(DOCDIR)
+
+compile_commands.json: all
+	$(call msg,GEN,$@)find $(B) -name '*.json' | LC_ALL=C sort | xargs cat | sed '1s/^/[/; $$s/,$$/]/' > $@
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+help:
+	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
+
+clean:
+	$(RM) -r build build-* compile_commands.json
+
+-include $(wildcard $(B)/*/*.d)
