@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FDTAPE_TYPES_H
+#define FDTAPE_TYPES_H
+
+/*
+ * The data model of a tape: what a recording consists of, whoever recorded it.
+ *
+ * A tape is a sequence of *items*: definitions (clock, process, flow), events, secrets and losses, in the order in
+ * which the recorder saw them. An item refers only to what was defined before it.
+ *
+ * Times are nanoseconds of CLOCK_MONOTONIC of the recorded host unless a name says otherwise.
+ * Strings are NUL-terminated bytes as the kernel gave them, never NULL when read ("" = not known), not necessarily
+ * UTF-8, and hostile: escape them before they reach a terminal.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fdtape/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum fdtape_dir {
+	FDTAPE_IN = 0,  /* what the process read from the fd */
+	FDTAPE_OUT = 1, /* what it wrote */
+};
+
+/* What was called. Numbers are on the tape: never changed, never reused; an unknown number is kept and shown. */
+enum fdtape_call {
+	FDTAPE_CALL_NONE = 0,
+
+	/* System calls: fdtape_call_module() is "syscall". */
+	FDTAPE_CALL_READ = 1,
+	FDTAPE_CALL_WRITE = 2,
+	FDTAPE_CALL_READV = 3,
+	FDTAPE_CALL_WRITEV = 4,
+	FDTAPE_CALL_RECVFROM = 5,
+	FDTAPE_CALL_SENDTO = 6,
+	FDTAPE_CALL_RECVMSG = 7,
+	FDTAPE_CALL_SENDMSG = 8,
+	FDTAPE_CALL_SOCKET = 9,
+	FDTAPE_CALL_CONNECT = 10,
+	FDTAPE_CALL_ACCEPT = 11,
+	FDTAPE_CALL_ACCEPT4 = 12,
+	FDTAPE_CALL_CLOSE = 13,
+
+	/* A process' life: "process". */
+	FDTAPE_CALL_EXEC = 1024, /* result 0 */
+	FDTAPE_CALL_FORK = 1025, /* result: the child's pid */
+	FDTAPE_CALL_EXIT = 1026, /* result: the wait status, as in waitpid(2) */
+
+	/* Library calls: "openssl". The flow is of kind FDTAPE_KIND_LIBRARY: one SSL object's life. */
+	FDTAPE_CALL_SSL_READ = 2048,
+	FDTAPE_CALL_SSL_READ_EX = 2049,
+	FDTAPE_CALL_SSL_WRITE = 2050,
+	FDTAPE_CALL_SSL_WRITE_EX = 2051,
+	FDTAPE_CALL_SSL_FREE = 2052,
+};
+
+/* "read", "SSL_write_ex", ...; NULL for a number that this build does not know. */
+FDTAPE_API const char *fdtape_call_name(uint32_t call);
+/* "syscall", "process", "openssl"; NULL for a number that this build does not know. */
+FDTAPE_API const char *fdtape_call_module(uint32_t call);
+
+enum fdtape_event_flag {
+	FDTAPE_EVENT_PENDING = 1u << 0,   /* in flight when recording stopped: no result, duration = time waited */
+	FDTAPE_EVENT_NO_START = 1u << 1,  /* its entry was not seen: time is its end, duration unknown (0) */
+	FDTAPE_EVENT_PEEK = 1u << 2,      /* MSG_PEEK: its bytes come again; offset is where they will be */
+	FDTAPE_EVENT_CONTINUED = 1u << 3, /* a further chunk of the same thread's event before: same call, own offset */
+};
+
+/*
+ * One finished call.
+ *
+ * The address of its bytes is (flow, dir, offset .. offset + bytes). The first `captured` of them are on the tape,
+ * contiguous; bytes - captured were lost (the tape never holds more than was carried).
+ * A call whose bytes are too many for one event (over FDTAPE_EVENT_DATA_MAX) is followed by CONTINUED ones.
+ */
+struct fdtape_event {
+	uint64_t time;     /* when it began */
+	uint64_t duration; /* ns */
+	uint32_t pid;      /* thread group, as the recorder's pid namespace sees it */
+	uint32_t tid;
+	uint32_t call;  /* enum fdtape_call */
+	uint32_t flags; /* enum fdtape_event_flag */
+	int64_t result; /* return value; -errno on failure */
+	int32_t fd;     /* -1: the call has none */
+	uint32_t dir;   /* enum fdtape_dir; FDTAPE_IN for calls that carry no bytes */
+	uint64_t flow;  /* fdtape_flow.id; 0: none, or not known */
+	uint64_t offset;
+	uint64_t bytes;
+	uint64_t captured;
+	/* By call:  read, write: [0] length asked for
+	 *           readv, writev: [0] number of iovecs
+	 *           recvfrom, sendto: [0] length asked for, [1] MSG_ flags
+	 *           recvmsg, sendmsg: [0] number of iovecs, [1] MSG_ flags
+	 *           socket: [0] domain, [1] type, [2] protocol
+	 *           accept, accept4: [0] flow of the accepted fd (result)
+	 *           SSL_*: [0] length asked for */
+	uint64_t arg[3];
+	/* The captured bytes; NULL when captured is 0. When reading: owned by the reader, valid until its next call. */
+	const uint8_t *data;
+};
+
+/* The most bytes that one event carries on the tape. */
+#define FDTAPE_EVENT_DATA_MAX (4u << 20)
+
+/* A process image. Defined at first sight, again after exec (a new image of the same pid) and when more is known. */
+struct fdtape_process {
+	uint32_t pid;
+	uint32_t ppid;       /* 0: not known */
+	uint32_t uid;        /* effective; UINT32_MAX: not known */
+	uint64_t time;       /* from when this image is valid */
+	const char *comm;    /* the kernel's name of the thread group's leader, at most 15 bytes */
+	const char *exe;     /* absolute path of the executable */
+	const char *cmdline; /* arguments, joined by single spaces */
+};
+
+enum fdtape_kind {
+	FDTAPE_KIND_OTHER = 0,
+	FDTAPE_KIND_SOCKET = 1,
+	FDTAPE_KIND_FILE = 2,
+	FDTAPE_KIND_PIPE = 3,
+	FDTAPE_KIND_LIBRARY = 4, /* no fd: an object of a library, e.g. one SSL object's life */
+};
+
+enum fdtape_proto { /* of a socket */
+	FDTAPE_PROTO_OTHER = 0,
+	FDTAPE_PROTO_TCP = 1,
+	FDTAPE_PROTO_UDP = 2,
+	FDTAPE_PROTO_UNIX = 3,
+};
+
+enum fdtape_role { /* who opened the connection; never guessed */
+	FDTAPE_ROLE_UNKNOWN = 0,
+	FDTAPE_ROLE_CLIENT = 1, /* connect() was seen */
+	FDTAPE_ROLE_SERVER = 2, /* it came from accept(), or listens */
+};
+
+enum fdtape_family {
+	FDTAPE_FAMILY_NONE = 0, /* not known */
+	FDTAPE_FAMILY_IPV4 = 1,
+	FDTAPE_FAMILY_IPV6 = 2,
+	FDTAPE_FAMILY_UNIX = 3,
+};
+
+#define FDTAPE_ADDRESS_MAX 108
+
+struct fdtape_address {
+	uint8_t family;                   /* enum fdtape_family */
+	uint8_t len;                      /* bytes used of addr: 4, 16, or the length of the UNIX name (0: unnamed) */
+	uint16_t port;                    /* host order; 0 for UNIX */
+	uint8_t addr[FDTAPE_ADDRESS_MAX]; /* network order; UNIX: the path, or NUL and the abstract name */
+};
+
+enum fdtape_flow_flag {
+	FDTAPE_FLOW_PREOPENED = 1u << 0, /* it was open before it was first seen: offset 0 is where recording began */
+	FDTAPE_FLOW_LISTENS = 1u << 1,
+	FDTAPE_FLOW_STREAM = 1u << 2, /* a byte stream; without it, each call is a message (datagram) */
+};
+
+/* A socket's (file's, pipe's, library object's) life on one fd of one process. Defined at first sight and again,
+ * whole, whenever more is known (its addresses after connect, its end); a later definition replaces the earlier. */
+struct fdtape_flow {
+	uint64_t id; /* from 1, unique in the section */
+	uint32_t pid;
+	uint32_t tid; /* the thread that was seen first */
+	int32_t fd;   /* -1 for FDTAPE_KIND_LIBRARY */
+	uint32_t kind;
+	uint32_t proto;
+	uint32_t role;
+	uint32_t flags;
+	uint64_t inode;  /* the socket's or file's inode: the same socket in two processes has the same; 0: not known */
+	uint64_t handle; /* FDTAPE_KIND_LIBRARY: the object's address in the process */
+	uint64_t opened; /* when it was first seen */
+	uint64_t closed; /* 0: open as far as is known */
+	uint64_t bytes[2]; /* by enum fdtape_dir: carried up to this definition, counted by the kernel side */
+	struct fdtape_address local;
+	struct fdtape_address remote;
+	const char *name; /* FILE: the path; LIBRARY: the library's path */
+};
+
+/* Something secret that the recorded program derived, e.g. one TLS traffic secret. Kept apart on the tape, so that
+ * secrets can be dropped without touching the rest. To the tape, all three are opaque. */
+struct fdtape_secret {
+	uint64_t time;
+	uint32_t pid;
+	uint32_t tid;
+	const char *label;  /* what it is, e.g. "SERVER_HANDSHAKE_TRAFFIC_SECRET" (SSLKEYLOGFILE's names) */
+	const char *source; /* where it was seen, e.g. "EVP_KDF_derive" */
+	const uint8_t *id;  /* what binds it to a connection */
+	size_t id_len;
+	uint32_t id_kind; /* enum fdtape_secret_id */
+	const uint8_t *value;
+	size_t value_len;
+};
+
+enum fdtape_secret_id {
+	FDTAPE_SECRET_ID_NONE = 0,
+	FDTAPE_SECRET_ID_CLIENT_RANDOM = 1, /* 32 bytes (RFC 5246, 7.4.1.2) */
+	FDTAPE_SECRET_ID_TRANSCRIPT = 2,    /* the Transcript-Hash that it was derived with (RFC 8446, 4.4.1) */
+};
+
+#define FDTAPE_SECRET_MAX 1024 /* most bytes of an id or a value */
+
+enum fdtape_loss_reason {           /* numbers are on the tape */
+	FDTAPE_LOSS_RING_FULL = 1,  /* the probes found no room: whole events; bytes may be unknown */
+	FDTAPE_LOSS_PAYLOAD = 2,    /* payload left out because the ring was nearly full */
+	FDTAPE_LOSS_UNREADABLE = 3, /* the program's memory could not be read */
+	FDTAPE_LOSS_SNAPLEN = 4,    /* left out by choice */
+	FDTAPE_LOSS_MAP_FULL = 5,   /* no room to follow a call, a flow or a process */
+	FDTAPE_LOSS_BLIND = 6,      /* seen but not decoded, e.g. a 32-bit program's call */
+	FDTAPE_LOSS_DISK = 7,       /* the tape could not be written */
+	FDTAPE_LOSS_BLOCK = 8,      /* a damaged part of the tape was left out by repair or cut */
+	FDTAPE_LOSS_CUT = 9,        /* left out by a cut on purpose */
+	FDTAPE_LOSS_REDACTED = 10,
+};
+
+/* "ring full", ...; NULL for a number that this build does not know. */
+FDTAPE_API const char *fdtape_loss_name(uint32_t reason);
+
+/* What is missing and why. Bytes that an event itself admits (bytes - captured) are counted here again, by reason:
+ * losses explain, events address. */
+struct fdtape_loss {
+	uint32_t reason;
+	uint64_t count; /* events (records) affected */
+	uint64_t bytes; /* as far as is known */
+	uint64_t from;  /* the time within which it happened */
+	uint64_t to;
+};
+
+/* One reading of the recorded host's clocks, taken together: wall time = realtime - monotonic + event time. */
+struct fdtape_clock {
+	uint64_t monotonic;
+	uint64_t realtime; /* ns since 1970-01-01T00:00:00Z */
+	uint64_t boottime; /* counts suspend as well */
+};
+
+enum fdtape_item_type {
+	FDTAPE_ITEM_SECTION = 1, /* a (further) recording begins: ids and times start anew; see fdtape_reader_meta() */
+	FDTAPE_ITEM_CLOCK = 2,
+	FDTAPE_ITEM_PROCESS = 3,
+	FDTAPE_ITEM_FLOW = 4,
+	FDTAPE_ITEM_EVENT = 5,
+	FDTAPE_ITEM_SECRET = 6,
+	FDTAPE_ITEM_LOSS = 7,
+	FDTAPE_ITEM_END = 8, /* the section was ended properly by its writer */
+};
+
+struct fdtape_item {
+	uint32_t type; /* enum fdtape_item_type: says which member is valid */
+	union {
+		struct fdtape_clock clock;
+		struct fdtape_process process;
+		struct fdtape_flow flow;
+		struct fdtape_event event;
+		struct fdtape_secret secret;
+		struct fdtape_loss loss;
+	};
+};
+
+/* A property of a section, e.g. "tool.version" = "0.1.0". See docs/format.md for the keys that fdtape writes. */
+struct fdtape_meta {
+	const char *key;
+	const char *value;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
