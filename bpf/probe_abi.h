@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef PROBE_ABI_H
+#define PROBE_ABI_H
+
+/*
+ * What crosses the ring buffer from the probes to the recorder, and the knobs that the recorder sets before loading.
+ * Both sides are built together: nothing here is ever written to disk. Every size is pinned below, so that the two
+ * compilers can't disagree.
+ */
+#include <linux/types.h>
+
+#define PROBE_SYSCALLS_MAX 512           /* syscall numbers that can be chosen */
+#define PROBE_CHUNK_MAX    16384         /* payload bytes of one ring record */
+#define PROBE_PAYLOAD_MAX  (1024 * 1024) /* payload bytes of one call */
+#define PROBE_UNIX_MAX     108           /* sizeof sockaddr_un.sun_path */
+#define PROBE_PATH_MAX     256
+#define PROBE_ARGS_MAX     1024
+#define PROBE_KDF_PARAMS   10
+#define PROBE_KDF_DATA     256
+#define PROBE_KDF_OUT      128
+
+/* Every record begins with this. */
+struct probe_header {
+	__u16 type;  /* enum probe_type */
+	__u16 flags; /* enum probe_flag */
+	__u32 len;   /* bytes that follow the record's fixed part */
+};
+
+enum probe_type {
+	PROBE_CALL = 1, /* struct probe_call, then `len` bytes of payload */
+	PROBE_DATA = 2, /* struct probe_data, then `len` more bytes of the same thread's last call */
+	PROBE_FLOW = 3,
+	PROBE_EXEC = 4,
+	PROBE_FORK = 5,
+	PROBE_EXIT = 6,
+	PROBE_KDF = 7,        /* EVP_KDF_derive was entered */
+	PROBE_KDF_RESULT = 8, /* and returned */
+};
+
+enum probe_flag {
+	PROBE_MORE = 1 << 0,     /* CALL, DATA: a DATA record of this thread follows */
+	PROBE_NO_START = 1 << 1, /* CALL: the entry was not seen */
+	PROBE_PEEK = 1 << 2,     /* CALL: MSG_PEEK */
+};
+
+/* A finished call; enum fdtape_call says which. */
+struct probe_call {
+	struct probe_header h;
+	__u64 start; /* CLOCK_MONOTONIC */
+	__u64 end;
+	__u32 tgid;
+	__u32 tid;
+	__u32 call;
+	__s32 fd;
+	__s64 ret;
+	__u64 flow;   /* struct probe_flow.id; 0: none */
+	__u64 offset; /* of the flow's direction, before this call */
+	__u64 bytes;  /* carried */
+	__u64 arg[3];
+	__u32 dir;
+	__u32 pad;
+};
+
+struct probe_data {
+	struct probe_header h;
+	__u32 tid;
+	__u32 offset; /* within the call's payload */
+};
+
+struct probe_address {
+	__u16 family; /* AF_ of the kernel; 0: not known */
+	__u16 port;   /* host order */
+	__u32 len;    /* of addr */
+	__u8 addr[PROBE_UNIX_MAX];
+};
+
+/* A flow was seen first, or more is known of it. */
+struct probe_flow {
+	struct probe_header h;
+	__u64 id; /* unique in the recording, not dense */
+	__u64 time;
+	__u32 tgid;
+	__u32 tid;
+	__s32 fd;
+	__u16 family;   /* AF_ */
+	__u16 type;     /* SOCK_ */
+	__u32 protocol; /* IPPROTO_ */
+	__u32 role;     /* enum fdtape_role */
+	__u32 flags;    /* enum fdtape_flow_flag */
+	__u32 closed;   /* enum probe_closed */
+	__u64 inode;
+	__u64 handle; /* SSL *: then fd is -1 and the socket's fields are 0 */
+	__u64 bytes[2];
+	struct probe_address local;
+	struct probe_address remote;
+};
+
+enum probe_closed {
+	PROBE_OPEN = 0,
+	PROBE_CLOSED = 1,
+	PROBE_CLOSING = 2, /* by close(), whose own record follows */
+};
+
+struct probe_exec {
+	struct probe_header h;
+	__u64 time;
+	__u32 tgid;
+	__u32 ppid;
+	__u32 uid;
+	__u32 args_len; /* bytes of args, NUL-separated */
+	char comm[16];
+	char path[PROBE_PATH_MAX]; /* as given to execve */
+	char args[PROBE_ARGS_MAX];
+};
+
+struct probe_fork {
+	struct probe_header h;
+	__u64 time;
+	__u32 tgid; /* of the parent */
+	__u32 tid;
+	__u32 child;
+	__u32 uid;
+	char comm[16];
+};
+
+struct probe_exit {
+	struct probe_header h;
+	__u64 time;
+	__u32 tgid;
+	__u32 tid;
+	__u32 code; /* wait status */
+	__u32 pad;
+};
+
+/* OSSL_PARAM, as far as it is of interest. */
+struct probe_kdf_param {
+	char name[16];
+	__u32 size; /* of the parameter; data holds at most PROBE_KDF_DATA of it */
+	__u32 type; /* OSSL_PARAM_INTEGER, ... */
+	__u8 data[PROBE_KDF_DATA];
+};
+
+struct probe_kdf {
+	struct probe_header h;
+	__u64 time;
+	__u32 tgid;
+	__u32 tid;
+	__u32 n_params;
+	__u32 pad;
+	struct probe_kdf_param param[PROBE_KDF_PARAMS];
+};
+
+struct probe_kdf_out {
+	struct probe_header h; /* len: bytes of data */
+	__u32 tgid;
+	__u32 tid;
+	__u8 data[PROBE_KDF_OUT];
+};
+
+/* Per CPU, only ever growing. Indexed by PROBE_LOST_*. */
+enum probe_lost {
+	PROBE_LOST_RING = 0,   /* records refused by a full ring */
+	PROBE_LOST_PAYLOAD,    /* calls whose payload was left out because the ring was nearly full */
+	PROBE_LOST_UNREADABLE, /* calls whose payload could not be read (whole) */
+	PROBE_LOST_LONG,       /* calls with more payload than PROBE_PAYLOAD_MAX */
+	PROBE_LOST_MAP,        /* calls, flows or processes that found no room in a map */
+	PROBE_LOST_BLIND,      /* 32-bit calls: not decoded */
+	PROBE_LOST_N,
+};
+
+struct probe_stats {
+	__u64 records;
+	__u64 count[PROBE_LOST_N];
+	__u64 bytes[PROBE_LOST_N];
+};
+
+/* How a syscall's arguments are to be read. */
+enum probe_shape {
+	PROBE_SHAPE_NONE = 0, /* not chosen */
+	PROBE_SHAPE_BUF,      /* fd, buf, len */
+	PROBE_SHAPE_SOCKBUF,  /* fd, buf, len, flags */
+	PROBE_SHAPE_IOV,      /* fd, iov, iovcnt */
+	PROBE_SHAPE_MSG,      /* fd, msghdr, flags */
+	PROBE_SHAPE_SOCKET,
+	PROBE_SHAPE_CONNECT,
+	PROBE_SHAPE_ACCEPT,
+	PROBE_SHAPE_CLOSE,
+};
+
+struct probe_syscall {
+	__u16 call; /* enum fdtape_call */
+	__u8 shape; /* enum probe_shape */
+	__u8 dir;   /* enum fdtape_dir */
+};
+
+/* Which thread group, which fd. */
+struct probe_fd {
+	__u32 tgid;
+	__s32 fd;
+};
+
+/* What the probes keep of a flow; the recorder reads it when a process ends. */
+struct probe_flow_state {
+	__u64 id;
+	__u64 file; /* struct file * */
+	__u64 inode;
+	__u64 bytes[2];
+	__u32 flags; /* bpf/flow.h */
+	__u32 role;
+};
+
+#define PROBE_PIN(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+PROBE_PIN(probe_header, 8);
+PROBE_PIN(probe_call, 104);
+PROBE_PIN(probe_data, 16);
+PROBE_PIN(probe_address, 116);
+PROBE_PIN(probe_flow, 320);
+PROBE_PIN(probe_exec, 1328);
+PROBE_PIN(probe_fork, 48);
+PROBE_PIN(probe_exit, 32);
+PROBE_PIN(probe_kdf_param, 280);
+PROBE_PIN(probe_kdf, 2832);
+PROBE_PIN(probe_kdf_out, 144);
+PROBE_PIN(probe_syscall, 4);
+PROBE_PIN(probe_fd, 8);
+PROBE_PIN(probe_flow_state, 48);
+
+#endif
