@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/libraries.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void libraries_of_process(pid_t pid, libraries_found *found, void *context)
+{
+	char name[64], line[PATH_MAX + 128], path[PATH_MAX + 64], last[PATH_MAX + 64] = "";
+	FILE *maps;
+
+	snprintf(name, sizeof name, "/proc/%d/maps", pid);
+	maps = fopen(name, "re");
+	if (!maps)
+		return;
+	while (fgets(line, sizeof line, maps)) {
+		char permissions[5];
+		int at = 0;
+
+		if (sscanf(line, "%*x-%*x %4s %*x %*x:%*x %*u %n", permissions, &at) != 1 || !at || line[at] != '/' ||
+		    permissions[2] != 'x')
+			continue;
+		line[strcspn(line, "\n")] = 0;
+		snprintf(path, sizeof path, "/proc/%d/root%s", pid, line + at);
+		if (strcmp(path, last) != 0)
+			found(context, path);
+		strcpy(last, path);
+	}
+	fclose(maps);
+}
+
+static const char *const tls_libraries[] = {"libcrypto.so.3", "libssl.so.3"};
+#define N_TLS_LIBRARIES (sizeof tls_libraries / sizeof *tls_libraries)
+
+/* /etc/ld.so.cache (glibc, sysdeps/generic/dl-cache.h, struct cache_file_new): a head, entries of 24 bytes whose key
+ * and value are offsets of a name and a path in the same file. The old format, where it still precedes the new one,
+ * is skipped by looking for the new magic. */
+struct cache_head {
+	char magic[20]; /* "glibc-ld.so.cache" "1.1" */
+	uint32_t n;
+	uint32_t unused[6];
+};
+
+struct cache_entry {
+	int32_t flags;
+	uint32_t key, value;
+	uint32_t os_version;
+	uint64_t hwcap;
+};
+
+static void search_cache(const char *base, size_t size, libraries_found *found, void *context)
+{
+	static const char magic[] = "glibc-ld.so.cache1.1";
+	const char *start = memmem(base, size, magic, sizeof magic - 1);
+	struct cache_entry entry;
+	struct cache_head head;
+
+	if (!start || (size -= (size_t)(start - base)) < sizeof head)
+		return;
+	memcpy(&head, start, sizeof head);
+	for (uint32_t i = 0; i < head.n && sizeof head + (i + 1) * sizeof entry <= size; i++) {
+		memcpy(&entry, start + sizeof head + i * sizeof entry, sizeof entry);
+		if (entry.key >= size || entry.value >= size || !memchr(start + entry.key, 0, size - entry.key) ||
+		    !memchr(start + entry.value, 0, size - entry.value))
+			continue;
+		for (size_t l = 0; l < N_TLS_LIBRARIES; l++)
+			if (strcmp(start + entry.key, tls_libraries[l]) == 0)
+				found(context, start + entry.value);
+	}
+}
+
+void libraries_of_system(libraries_found *found, void *context)
+{
+	static const char *const folders[] = {"/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"};
+	int fd = open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC);
+	char path[128];
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+		void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		if (base != MAP_FAILED) {
+			search_cache(base, (size_t)st.st_size, found, context);
+			munmap(base, (size_t)st.st_size);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	for (size_t f = 0; f < sizeof folders / sizeof *folders; f++) {
+		for (size_t l = 0; l < N_TLS_LIBRARIES; l++) {
+			snprintf(path, sizeof path, "%s/%s", folders[f], tls_libraries[l]);
+			if (access(path, R_OK) == 0)
+				found(context, path);
+		}
+	}
+}

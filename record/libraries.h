@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef LIBRARIES_H
+#define LIBRARIES_H
+
+#include <sys/types.h>
+
+/*
+ * Which files may hold code that is worth a probe. Each function calls found() for each candidate, possibly more than
+ * once for the same file; whoever attaches sorts that out by inode.
+ */
+typedef void libraries_found(void *context, const char *path);
+
+/* The files that a running process has mapped executable, by a path that is valid from outside its mount namespace. */
+void libraries_of_process(pid_t pid, libraries_found *found, void *context);
+
+/* The TLS libraries that the dynamic linker would give a program that starts now, from its cache and the usual
+ * folders: they can be probed before the first program that uses them runs. */
+void libraries_of_system(libraries_found *found, void *context);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/probes.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fdtape/types.h>
+
+#include "bpf/fdtape.skel.h"
+#include "map.h"
+#include "record/symbols.h"
+
+/* The system calls that are recorded, and how their arguments are read. */
+static const struct {
+	long nr;
+	struct probe_syscall how;
+} recorded[] = {
+        {SYS_read, {FDTAPE_CALL_READ, PROBE_SHAPE_BUF, FDTAPE_IN}},
+        {SYS_write, {FDTAPE_CALL_WRITE, PROBE_SHAPE_BUF, FDTAPE_OUT}},
+        {SYS_readv, {FDTAPE_CALL_READV, PROBE_SHAPE_IOV, FDTAPE_IN}},
+        {SYS_writev, {FDTAPE_CALL_WRITEV, PROBE_SHAPE_IOV, FDTAPE_OUT}},
+        {SYS_recvfrom, {FDTAPE_CALL_RECVFROM, PROBE_SHAPE_SOCKBUF, FDTAPE_IN}},
+        {SYS_sendto, {FDTAPE_CALL_SENDTO, PROBE_SHAPE_SOCKBUF, FDTAPE_OUT}},
+        {SYS_recvmsg, {FDTAPE_CALL_RECVMSG, PROBE_SHAPE_MSG, FDTAPE_IN}},
+        {SYS_sendmsg, {FDTAPE_CALL_SENDMSG, PROBE_SHAPE_MSG, FDTAPE_OUT}},
+        {SYS_socket, {FDTAPE_CALL_SOCKET, PROBE_SHAPE_SOCKET, FDTAPE_IN}},
+        {SYS_connect, {FDTAPE_CALL_CONNECT, PROBE_SHAPE_CONNECT, FDTAPE_IN}},
+        {SYS_accept, {FDTAPE_CALL_ACCEPT, PROBE_SHAPE_ACCEPT, FDTAPE_IN}},
+        {SYS_accept4, {FDTAPE_CALL_ACCEPT4, PROBE_SHAPE_ACCEPT, FDTAPE_IN}},
+        {SYS_close, {FDTAPE_CALL_CLOSE, PROBE_SHAPE_CLOSE, FDTAPE_IN}},
+};
+
+/* The functions that are probed, with the programs for their entry and return. */
+struct function {
+	const char *name;
+	bool keys;           /* it gives secrets; otherwise plaintext */
+	size_t enter, leave; /* offset of the program in the skeleton; 0: none */
+};
+
+#define PROGRAM(name) offsetof(struct fdtape, progs.name)
+static const struct function functions[] = {
+        {"EVP_KDF_derive", true, PROGRAM(kdf_enter), PROGRAM(kdf_return)},
+        {"SSL_read", false, PROGRAM(ssl_read_enter), PROGRAM(ssl_read_return)},
+        {"SSL_read_ex", false, PROGRAM(ssl_read_ex_enter), PROGRAM(ssl_read_ex_return)},
+        {"SSL_write", false, PROGRAM(ssl_write_enter), PROGRAM(ssl_write_return)},
+        {"SSL_write_ex", false, PROGRAM(ssl_write_ex_enter), PROGRAM(ssl_write_ex_return)},
+        {"SSL_free", false, PROGRAM(ssl_free_enter), 0},
+};
+#define N_FUNCTIONS (sizeof functions / sizeof *functions)
+
+struct file_id { /* of a probed file, so that no inode is probed twice */
+	dev_t device;
+	ino_t inode;
+};
+
+struct probes {
+	struct fdtape *object;
+	struct ring_buffer *ring;
+	probes_take *take;
+	void *take_context;
+	bool keys, calls;
+	struct bpf_link **links; /* of the files' probes */
+	size_t n_links;
+	struct file_id *files;
+	size_t n_files;
+	char message[512];
+};
+
+/* ---- libbpf's own words ----------------------------------------------------------------------------------------- */
+
+/* libbpf tells what the verifier said through a callback without a context, so this one buffer is global. */
+static char kept[16384];
+static size_t kept_len;
+
+__attribute__((format(printf, 2, 0))) static int keep_log(enum libbpf_print_level level, const char *format,
+                                                          va_list args)
+{
+	char text[sizeof kept];
+	size_t n;
+
+	if (level > LIBBPF_WARN)
+		return 0;
+	vsnprintf(text, sizeof text, format, args);
+	n = strlen(text);
+	/* The end is what matters. */
+	if (kept_len + n >= sizeof kept) {
+		size_t keep = sizeof kept - 1 - n < kept_len ? sizeof kept - 1 - n : kept_len;
+
+		memmove(kept, kept + kept_len - keep, keep);
+		kept_len = keep;
+	}
+	memcpy(kept + kept_len, text, n + 1);
+	kept_len += n;
+	return 0;
+}
+
+const char *probes_log(void)
+{
+	return kept;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static int fail(struct probes *p, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(p->message, sizeof p->message, format, args);
+	va_end(args);
+	return error < 0 ? error : -EINVAL;
+}
+
+static int on_record(void *context, void *record, size_t size)
+{
+	struct probes *p = context;
+
+	return p->take(p->take_context, record, size);
+}
+
+static int load(struct probes *p, const struct probes_options *options)
+{
+	int error;
+
+	p->object = fdtape__open();
+	if (!p->object)
+		return fail(p, -errno, "the probes can't be opened: %s", strerror(errno));
+	p->object->rodata->own_tgid = (uint32_t)getpid();
+	p->object->rodata->choose_all = options->all;
+	p->object->rodata->follow = options->follow;
+	p->object->rodata->ring_size = options->ring;
+	p->object->rodata->payload_max = options->payload;
+	for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++)
+		memcpy((void *)&p->object->rodata->syscalls[recorded[i].nr], &recorded[i].how, sizeof recorded[i].how);
+	bpf_map__set_max_entries(p->object->maps.ring, (uint32_t)options->ring);
+	error = fdtape__load(p->object);
+	if (error == -EPERM)
+		return fail(p, error,
+		            "the kernel refuses BPF to this user: %s; run as root, or with CAP_BPF, CAP_PERFMON and "
+		            "CAP_SYS_PTRACE",
+		            strerror(-error));
+	if (error)
+		return fail(p, error, "the kernel does not accept the probes: %s", strerror(-error));
+	error = fdtape__attach(p->object);
+	if (error)
+		return fail(p, error, "the probes can't be attached: %s", strerror(-error));
+	p->ring = ring_buffer__new(bpf_map__fd(p->object->maps.ring), on_record, p, NULL);
+	if (!p->ring)
+		return fail(p, -errno, "the ring buffer can't be mapped: %s", strerror(errno));
+	return 0;
+}
+
+int probes_open(struct probes **probes, const struct probes_options *options)
+{
+	struct probes *p = calloc(1, sizeof *p);
+
+	*probes = p;
+	if (!p)
+		return -ENOMEM;
+	p->keys = options->keys;
+	p->calls = options->calls;
+	libbpf_set_print(keep_log);
+	return load(p, options);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------ */
+
+static int attach_one(struct probes *p, size_t program, bool at_return, const char *path, uint64_t offset)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = at_return);
+	struct bpf_program *prog;
+	struct bpf_link **links, *link;
+
+	memcpy(&prog, (const char *)p->object + program, sizeof prog);
+	links = realloc(p->links, (p->n_links + 1) * sizeof *links);
+	if (!links)
+		return fail(p, -ENOMEM, "no memory");
+	p->links = links;
+	link = bpf_program__attach_uprobe_opts(prog, -1, path, offset, &options);
+	if (!link)
+		return fail(p, -errno, "no probe at offset %#llx of %s: %s", (unsigned long long)offset, path,
+		            strerror(errno));
+	p->links[p->n_links++] = link;
+	return 0;
+}
+
+int probes_attach_file(struct probes *p, const char *path)
+{
+	const char *names[N_FUNCTIONS];
+	uint64_t offsets[N_FUNCTIONS];
+	struct file_id *files;
+	struct stat st;
+	int error, n = 0;
+
+	if (!p->keys && !p->calls)
+		return 0;
+	if (stat(path, &st) != 0)
+		return fail(p, -errno, "%s: %s", path, strerror(errno));
+	for (size_t i = 0; i < p->n_files; i++)
+		if (p->files[i].device == st.st_dev && p->files[i].inode == st.st_ino)
+			return 0;
+	files = realloc(p->files, (p->n_files + 1) * sizeof *files);
+	if (!files)
+		return fail(p, -ENOMEM, "no memory");
+	p->files = files;
+	p->files[p->n_files++] = (struct file_id){st.st_dev, st.st_ino};
+	for (size_t i = 0; i < N_FUNCTIONS; i++)
+		names[i] = functions[i].name;
+	error = symbols_find(path, names, N_FUNCTIONS, offsets);
+	if (error == -ENOEXEC)
+		return 0;
+	if (error < 0)
+		return fail(p, error, "%s: %s", path, strerror(-error));
+	for (size_t i = 0; i < N_FUNCTIONS; i++) {
+		const struct function *f = &functions[i];
+
+		if (!offsets[i] || !(f->keys ? p->keys : p->calls))
+			continue;
+		error = attach_one(p, f->enter, false, path, offsets[i]);
+		if (!error && f->leave)
+			error = attach_one(p, f->leave, true, path, offsets[i]);
+		if (error)
+			return error;
+		n++;
+	}
+	return n;
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------------- */
+
+int probes_choose(struct probes *p, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid, one = 1;
+
+	if (bpf_map_update_elem(bpf_map__fd(p->object->maps.chosen), &key, &one, BPF_ANY))
+		return fail(p, -errno, "process %d can't be chosen: %s", pid, strerror(errno));
+	return 0;
+}
+
+int probes_drain(struct probes *p, probes_take *take, void *context)
+{
+	p->take = take;
+	p->take_context = context;
+	return ring_buffer__consume(p->ring);
+}
+
+int probes_stats(struct probes *p, struct probe_stats *sum)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct probe_stats *each;
+	uint32_t zero = 0;
+
+	*sum = (struct probe_stats){0};
+	each = calloc(cpus > 0 ? (size_t)cpus : 1, sizeof *each);
+	if (!each)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(bpf_map__fd(p->object->maps.stats), &zero, each)) {
+		free(each);
+		return -errno;
+	}
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		sum->records += each[cpu].records;
+		for (int i = 0; i < PROBE_LOST_N; i++) {
+			sum->count[i] += each[cpu].count[i];
+			sum->bytes[i] += each[cpu].bytes[i];
+		}
+	}
+	free(each);
+	return 0;
+}
+
+bool probes_fd(struct probes *p, uint32_t tgid, int32_t fd, struct probe_flow_state *state)
+{
+	struct probe_fd key = {.tgid = tgid, .fd = fd};
+
+	return bpf_map_lookup_elem(bpf_map__fd(p->object->maps.flows), &key, state) == 0;
+}
+
+void probes_forget_fd(struct probes *p, uint32_t tgid, int32_t fd)
+{
+	struct probe_fd key = {.tgid = tgid, .fd = fd};
+
+	bpf_map_delete_elem(bpf_map__fd(p->object->maps.flows), &key);
+}
+
+const char *probes_message(const struct probes *p)
+{
+	return p ? p->message : "no memory";
+}
+
+void probes_free(struct probes *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_links; i++)
+		bpf_link__destroy(p->links[i]);
+	free(p->links);
+	free(p->files);
+	ring_buffer__free(p->ring);
+	fdtape__destroy(p->object);
+	free(p);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef PROBES_H
+#define PROBES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bpf/probe_abi.h"
+
+/*
+ * The probes: loaded, attached, drained. Everything that speaks to libbpf is in probes.c.
+ * Functions return 0 or -errno; probes_message() says in words what went wrong.
+ */
+struct probes;
+
+struct probes_options {
+	bool all;         /* every process */
+	bool follow;      /* children of chosen processes */
+	bool keys;        /* TLS secrets */
+	bool calls;       /* TLS library calls */
+	size_t ring;      /* bytes, a power of two */
+	uint64_t payload; /* bytes kept of each call's payload, at most PROBE_PAYLOAD_MAX */
+};
+
+/* Loads and attaches everything that belongs to no file. *probes must be freed whatever is returned. */
+int probes_open(struct probes **probes, const struct probes_options *options);
+
+/* Attaches to the TLS functions that the file defines, if it does and if that was not done yet. Files without any
+ * are no error. The number of probed functions, or -errno. */
+int probes_attach_file(struct probes *probes, const char *path);
+
+/* Chooses a process (its children too, from now on). */
+int probes_choose(struct probes *probes, pid_t pid);
+
+/* Hands every record that is in the ring to take(), in order; `size` is the whole record's. The number of records, or
+ * -errno, or what take() returned if that was negative. */
+typedef int probes_take(void *context, const void *record, size_t size);
+int probes_drain(struct probes *probes, probes_take *take, void *context);
+
+/* Sums over the CPUs. */
+int probes_stats(struct probes *probes, struct probe_stats *stats);
+
+/* What the probes know of an fd's flow now; false: nothing. probes_forget_fd() makes room. */
+bool probes_fd(struct probes *probes, uint32_t tgid, int32_t fd, struct probe_flow_state *state);
+void probes_forget_fd(struct probes *probes, uint32_t tgid, int32_t fd);
+
+const char *probes_message(const struct probes *probes);
+/* What libbpf and the kernel's verifier said in full (its end, if it was long); "" if they were silent. */
+const char *probes_log(void);
+void probes_free(struct probes *probes);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef TRANSLATE_H
+#define TRANSLATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <fdtape/writer.h>
+
+#include "bpf/probe_abi.h"
+#include "record/probes.h"
+
+/* The probes' records into a tape's items. */
+struct translate;
+
+/* What is told to whoever asks, and what the closing line says. */
+struct translate_totals {
+	uint64_t events;
+	uint64_t bytes; /* carried by fds, without what was only peeked at */
+	uint64_t captured;
+	uint64_t lost_events; /* never arrived; as far as is known */
+	uint64_t flows;       /* of fds */
+};
+
+/* The writer and the probes stay the caller's. NULL: no memory. */
+struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes);
+
+/* Called for each process image that was chosen, so that its libraries can be probed. */
+void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), void *context);
+
+/* Defines a process from /proc, unless it is known. `exe`: its executable if the caller knows better; NULL. */
+int translate_process(struct translate *t, pid_t pid, const char *exe);
+
+/* A probes_take for probes_drain(): context is the struct translate. Negative: an fdtape_error. */
+int translate_record(void *context, const void *record, size_t size);
+
+/* Puts what the probes could not deliver since the last call, as losses. */
+int translate_losses(struct translate *t, uint64_t now);
+
+/* No more records: gives what was waiting for more, and each open flow as it stands. */
+int translate_finish(struct translate *t, uint64_t now);
+
+struct translate_totals translate_totals(const struct translate *t);
+
+void translate_free(struct translate *t);
+
+#endif
