@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Programs without TLS, and what the recorder does beside recording."""
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+
+from live import (ANALYZE, ENV, RECORD, equal, free_port, json_lines, main, nginx, nginx_config, read, record, run, sha256,
+                  workspace)
+
+
+def clear_http():
+    """curl without TLS: bodies complete, every flow clear"""
+    with workspace() as folder:
+        port = free_port()
+        os.makedirs(f"{folder}/www")
+        with open(f"{folder}/www/file.bin", "wb") as file:
+            file.write(os.urandom(200 * 1024))
+        config = nginx_config(folder, f"server {{ listen 127.0.0.1:{port}; root {folder}/www; }}")
+        with nginx(config, port):
+            record(f"{folder}/clear.tape", "curl", "-sS", "-o", "/dev/null", f"http://127.0.0.1:{port}/file.bin")
+        (h,) = json_lines("http", f"{folder}/clear.tape")
+        equal("exchange", (h["method"], h["path"], h["status"], h["tls"], h["complete"]), ("GET", "/file.bin", 200, False, True))
+        equal("body", h["response_body_sha256"], sha256(read(f"{folder}/www/file.bin")))
+        (f,) = [f for f in json_lines("flows", f"{folder}/clear.tape") if f["flow"] == h["flow"]]
+        equal("verdict", (f["tls"]["verdict"], f["tls"]["plaintext"], f["remote"]), ("clear", "none", f"127.0.0.1:{port}"))
+
+
+PATTERN = r"""
+import os, socket, sys, threading
+# Each end sends a known pattern in known pieces, through each family of calls that Python has.
+a, b = socket.socketpair()
+def pattern(n): return bytes((i * 7 + i // 251) & 255 for i in range(n))
+def take(s, n):
+    got = b""
+    while len(got) < n:
+        got += s.recv(65536)
+    return got
+def send():
+    os.write(a.fileno(), pattern(1000)); a.send(pattern(2000)); a.sendmsg([pattern(10), b"", pattern(3000)])
+    data = pattern(3_000_001)
+    at = 0
+    while at < len(data):
+        at += os.writev(a.fileno(), [data[at:at + 100_000], data[at + 100_000:at + 900_000]])
+    a.shutdown(socket.SHUT_WR)
+t = threading.Thread(target=send); t.start()
+assert take(b, 6010) == pattern(1000) + pattern(2000) + pattern(10) + pattern(3000)
+got = b.recv(100, socket.MSG_PEEK)
+assert take(b, 3_000_001) == pattern(3_000_001)
+t.join()
+a.close(); b.close()
+"""
+
+
+def every_byte():
+    """large writes, iovecs, threads, MSG_PEEK: every byte has its place"""
+    with workspace() as folder:
+        tape = f"{folder}/bytes.tape"
+        done = record(tape, sys.executable, "-c", PATTERN)
+        equal("status", done.returncode, 0)
+
+        def pattern(n):
+            return bytes((i * 7 + i // 251) & 255 for i in range(n))
+        sent = pattern(1000) + pattern(2000) + pattern(10) + pattern(3000) + pattern(3_000_001)
+        flows = [f for f in json_lines("flows", tape) if f["proto"] == "unix" and f["in"]["bytes"] + f["out"]["bytes"] > 1000]
+        equal("bytes", sorted((f["in"]["bytes"], f["out"]["bytes"]) for f in flows), [(0, len(sent)), (len(sent), 0)])
+        for f in flows:
+            side = "in" if f["in"]["bytes"] else "out"
+            equal("lost", f[side]["lost"], 0)
+            got = run(ANALYZE, "stream", "--flow", str(f["flow"]), "--dir", side, "--raw", tape).stdout
+            equal(f"stream {side}", sha256(got), sha256(sent))
+
+
+def children():
+    """children of the command are recorded with it, --no-follow leaves them out"""
+    with workspace() as folder:
+        port = free_port()
+        config = nginx_config(folder, f"server {{ listen 127.0.0.1:{port}; location / {{ return 200 ok; }} }}")
+        with nginx(config, port):
+            command = ["sh", "-c", f"(curl -sS http://127.0.0.1:{port}/child; true); true"]
+            record(f"{folder}/all.tape", *command)
+            record(f"{folder}/one.tape", *command, options=["--no-follow"])
+        equal("followed", [(h["path"], os.path.basename(h["exe"])) for h in json_lines("http", f"{folder}/all.tape")],
+              [("/child", "curl")])
+        equal("not followed", json_lines("http", f"{folder}/one.tape"), [])
+
+
+def status():
+    """the command's own exit status, and a tape that its owner alone may read"""
+    with workspace() as folder:
+        tape = f"{folder}/x.tape"
+        equal("exit 7", record(tape, "sh", "-c", "exit 7").returncode, 7)
+        equal("mode", stat.S_IMODE(os.stat(tape).st_mode), 0o600)
+        equal("killed", record(tape, "sh", "-c", "kill -KILL $$").returncode, 128 + signal.SIGKILL)
+        done = run(RECORD, "-o", tape, "--", "/etc/passwd", check=False)
+        equal("no program", (done.returncode, done.stderr), (125, b"fdtape-record: cannot run '/etc/passwd': Permission denied\n"))
+        done = run(RECORD, "-o", f"{folder}/no/such/x.tape", "--", "true", check=False)
+        equal("no folder", (done.returncode, b"cannot write the tape" in done.stderr), (125, True))
+        done = run(RECORD, "-o", "/dev/full", "--", "true", check=False)
+        equal("full disk", (done.returncode, b"No space left" in done.stderr), (125, True))
+
+
+def piped():
+    """-o - into a pipe: read while it is written, and the command's own output does not get into it"""
+    with workspace() as folder:
+        port = free_port()
+        config = nginx_config(folder, f"server {{ listen 127.0.0.1:{port}; location / {{ return 200 ok; }} }}")
+        with nginx(config, port):
+            done = run("sh", "-c", f"'{RECORD}' -q -o - -- curl -sS http://127.0.0.1:{port}/piped | '{ANALYZE}' --json http -")
+        equal("exchanges", done.stdout.count(b'"path":"/piped"'), 1)
+        equal("curl's output", done.stderr, b"ok")
+
+
+def stopped():
+    """SIGTERM ends the command and the recording, and the tape is whole"""
+    with workspace() as folder:
+        tape = f"{folder}/x.tape"
+        process = subprocess.Popen([RECORD, "-q", "-o", tape, "--", "sleep", "60"], env=ENV)
+        for _ in range(100):
+            time.sleep(0.05)
+            if os.path.exists(tape) and os.stat(tape).st_size and "sleep" in run("ps", "--ppid", str(process.pid), "-o", "comm=",
+                                                                              check=False).stdout.decode():
+                break
+        process.send_signal(signal.SIGTERM)
+        equal("status", process.wait(20), 128 + signal.SIGTERM)
+        equal("verify", run(ANALYZE, "verify", tape, check=False).returncode, 0)
+
+
+def refused():
+    """without privilege: one clear line and status 125, or 4 without a command"""
+    with workspace() as folder:
+        os.chmod(folder, 0o777)
+        for command, expected in ((["--", "true"], 125), (["-a"], 4)):
+            done = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", RECORD, "-o", f"{folder}/x.tape", *command,
+                       check=False)
+            equal("status", done.returncode, expected)
+            equal("one line", (done.stderr.count(b"\n"), b"refuses BPF to this user" in done.stderr), (1, True))
+
+
+main(clear_http, every_byte, children, status, piped, stopped, refused)

@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# run.sh SUITE...: runs the suites, each a set of programs that speak TAP, and counts. Shows failures whole, skips with
+# their reason, and nothing else; the logs stay in $BIN/tests/log/. Ends with "N passed, N failed, N skipped".
+set -u
+: "${BIN:?is the build folder}"
+here=$(dirname "$0")
+export BIN NAME="${NAME:-fdtape}"
+log=$BIN/tests/log
+mkdir -p "$log"
+passed=0 failed=0 skipped=0
+
+# program NAME COMMAND...: runs one program and counts its TAP lines.
+program() {
+	name=$1
+	shift
+	out=$log/$name
+	"$@" >"$out" 2>"$out.stderr" </dev/null
+	status=$?
+	ok=$(grep -c '^ok ' "$out")
+	bad=$(grep -c '^not ok ' "$out")
+	skip=$(grep -c '^ok .*# SKIP' "$out")
+	if [ "$bad" = 0 ] && { [ $status != 0 ] || [ "$ok" = 0 ]; }; then
+		bad=1
+		echo "not ok - $name ended with status $status after $ok tests" >>"$out"
+	fi
+	passed=$((passed + ok - skip)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	if [ "$bad" != 0 ]; then
+		echo "$name: FAILED"
+		sed 's/^/    /' "$out"
+		tail -n 60 "$out.stderr" | sed 's/^/    ! /'
+	else
+		printf '%-32s %s\n' "$name" "$ok ok"
+		sed -n 's/^ok .*- \(.*\)# SKIP \(.*\)/    skipped: \1(\2)/p' "$out"
+	fi
+}
+
+for suite; do
+	case $suite in
+	unit)
+		for t in "$here"/test_*.c; do
+			t=$(basename "$t" .c)
+			program "$t" "$BIN/tests/$t"
+		done ;;
+	cli)
+		program cli sh "$here/cli/run.sh" ;;
+	layers)
+		program layers sh "$here/layers.sh" ;;
+	live)
+		for t in "$here"/live/live_*.py; do
+			program "$(basename "$t" .py)" python3 "$t"
+		done ;;
+	sanitizers)
+		# The same suites again, with every access checked.
+		for t in "$here"/test_*.c; do
+			t=$(basename "$t" .c)
+			program "$t-sanitized" "$BIN-address-undefined/tests/$t"
+		done
+		program cli-sanitized env BIN="$BIN-address-undefined" sh "$here/cli/run.sh" ;;
+	fuzz)
+		for t in "$here"/fuzz_*.c; do
+			program "$(basename "$t" .c)" sh "$here/fuzz.sh" "$(basename "$t" .c)"
+		done ;;
+	*)
+		echo "run.sh: unknown suite '$suite': unit, cli, layers, live, sanitizers, fuzz" >&2
+		exit 2 ;;
+	esac
+done
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
