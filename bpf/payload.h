@@ -26,12 +26,11 @@ struct payload_scratch {
 	u64 base; /* what is left of the current piece of user memory */
 	u64 len;
 	u64 iov; /* the next iovec */
-	u32 iovs;
-	u32 left; /* payload bytes still to take */
-	u32 fill; /* of the chunk buffer */
-	u32 sent; /* payload bytes in records before this one */
-	u32 failed;
-	u32 pad;
+	u64 iovs;
+	u64 left; /* payload bytes still to take */
+	u64 fill; /* of the chunk buffer */
+	u64 sent; /* payload bytes in records before this one */
+	u64 failed;
 	/* What is sent. */
 	struct probe_call call;
 	u8 data[PROBE_CHUNK_MAX];
@@ -48,14 +47,16 @@ struct {
 /* Sends the chunk buffer as the call's record or as a further one. */
 __attribute__((noinline)) int send_chunk(u32 more)
 {
-	u32 zero = 0, fill;
+	u32 zero = 0;
 	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	u64 fill;
 
 	if (!s)
 		return 1;
 	fill = s->fill;
 	if (fill > PROBE_CHUNK_MAX)
 		return 1;
+	barrier_var(fill);
 	if (s->sent == 0) {
 		s->call.h.len = fill;
 		if (more)
@@ -85,9 +86,10 @@ __attribute__((noinline)) int send_chunk(u32 more)
 /* One step of the walk; non-zero when it is over. */
 __attribute__((noinline)) int copy_step(void)
 {
-	u32 zero = 0, n, fill, limit;
+	u32 zero = 0;
 	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
 	struct user_iovec iov;
+	u64 n, fill;
 
 	if (!s || s->left == 0)
 		return 1;
@@ -104,28 +106,31 @@ __attribute__((noinline)) int copy_step(void)
 		s->iovs--;
 		return 0;
 	}
-	fill = s->fill;
-	if (fill >= PIECE) {
+	if (s->fill >= PIECE) {
 		if (send_chunk(1) || !ring_has_room()) {
 			lost(PROBE_LOST_PAYLOAD, s->left);
 			return 1;
 		}
-		fill = 0;
 	}
-	/* An empty buffer takes a whole chunk at once. */
-	limit = fill == 0 ? PROBE_CHUNK_MAX : PIECE;
-	n = s->left < limit ? s->left : limit;
-	if (s->len < n)
-		n = s->len;
+	n = s->left < s->len ? s->left : s->len;
+	fill = s->fill;
 	if (fill == 0) {
-		if (n > PROBE_CHUNK_MAX || bpf_probe_read_user(s->data, n, (void *)s->base))
+		/* An empty buffer takes a whole chunk at once. */
+		if (n > PROBE_CHUNK_MAX)
+			n = PROBE_CHUNK_MAX;
+		barrier_var(n); /* the verifier must find the bound in the register that is used */
+		if (bpf_probe_read_user(s->data, n, (void *)s->base))
 			goto unreadable;
 	} else {
+		if (n > PIECE)
+			n = PIECE;
+		barrier_var(n);
 		fill &= PIECE - 1;
-		if (n > PIECE || bpf_probe_read_user(s->data + fill, n, (void *)s->base))
+		barrier_var(fill);
+		if (bpf_probe_read_user(s->data + fill, n, (void *)s->base))
 			goto unreadable;
 	}
-	s->fill = fill + n;
+	s->fill += n;
 	s->base += n;
 	s->len -= n;
 	s->left -= n;

@@ -77,28 +77,28 @@ struct probes {
 /* ---- libbpf's own words ----------------------------------------------------------------------------------------- */
 
 /* libbpf tells what the verifier said through a callback without a context, so this one buffer is global. */
-static char kept[16384];
+static char kept[3072];
 static size_t kept_len;
 
 __attribute__((format(printf, 2, 0))) static int keep_log(enum libbpf_print_level level, const char *format,
                                                           va_list args)
 {
-	char text[sizeof kept];
-	size_t n;
+	size_t n, from, keep;
+	char *text;
+	int len;
 
-	if (level > LIBBPF_WARN)
+	if (level > LIBBPF_WARN || (len = vasprintf(&text, format, args)) < 0)
 		return 0;
-	vsnprintf(text, sizeof text, format, args);
-	n = strlen(text);
-	/* The end is what matters. */
-	if (kept_len + n >= sizeof kept) {
-		size_t keep = sizeof kept - 1 - n < kept_len ? sizeof kept - 1 - n : kept_len;
-
-		memmove(kept, kept + kept_len - keep, keep);
-		kept_len = keep;
-	}
-	memcpy(kept + kept_len, text, n + 1);
-	kept_len += n;
+	/* The end is what matters: a log can have megabytes. */
+	n = (size_t)len;
+	from = n < sizeof kept ? 0 : n - (sizeof kept - 1);
+	n -= from;
+	keep = kept_len + n < sizeof kept ? kept_len : sizeof kept - 1 - n;
+	memmove(kept, kept + kept_len - keep, keep);
+	memcpy(kept + keep, text + from, n);
+	kept_len = keep + n;
+	kept[kept_len] = 0;
+	free(text);
 	return 0;
 }
 

@@ -196,7 +196,7 @@ static int start_probes(struct recorder *r)
 	if (probes_open(&r->probes, &options) != 0) {
 		cli_warn("%s", probes_message(r->probes));
 		if (r->options.verbosity > 0 || (geteuid() == 0 && *probes_log()))
-			cli_warn("the kernel's words: %s", probes_log());
+			cli_warn("the kernel's last words:\n%s", probes_log());
 		return -1;
 	}
 	r->translate = translate_new(r->writer, r->probes);
