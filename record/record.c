@@ -179,7 +179,7 @@ static void choose_descendant(void *context, pid_t pid)
 	struct recorder *r = context;
 
 	probes_choose(r->probes, pid);
-	translate_process(r->translate, pid, NULL);
+	translate_process(r->translate, pid);
 }
 
 static int start_probes(struct recorder *r)
@@ -213,9 +213,11 @@ static int choose(struct recorder *r)
 {
 	if (r->options.command) {
 		attach_file(r, r->command.path);
-		if (probes_choose(r->probes, r->command.pid) != 0 ||
-		    translate_process(r->translate, r->command.pid, NULL) != 0)
+		/* It is not defined yet: the first that the tape knows of it is its exec. */
+		if (probes_choose(r->probes, r->command.pid) != 0) {
+			cli_warn("%s", probes_message(r->probes));
 			return -1;
+		}
 	}
 	for (size_t i = 0; i < r->options.n_pids; i++) {
 		pid_t pid = r->options.pids[i];
@@ -229,7 +231,7 @@ static int choose(struct recorder *r)
 			cli_warn("%s", probes_message(r->probes));
 			return -1;
 		}
-		translate_process(r->translate, pid, NULL);
+		translate_process(r->translate, pid);
 		if (r->options.follow)
 			procfs_descendants(pid, choose_descendant, r);
 	}

@@ -141,7 +141,7 @@ static struct process *process_entry(struct translate *t, uint32_t pid, bool *fr
 	return NULL;
 }
 
-int translate_process(struct translate *t, pid_t pid, const char *exe)
+int translate_process(struct translate *t, pid_t pid)
 {
 	struct procfs_process found;
 	bool fresh;
@@ -155,7 +155,7 @@ int translate_process(struct translate *t, pid_t pid, const char *exe)
 	p->ppid = found.ppid;
 	p->uid = found.uid;
 	memcpy(p->comm, found.comm, sizeof p->comm);
-	if (!set_string(&p->exe, exe ? exe : found.exe) || !set_string(&p->cmdline, found.cmdline))
+	if (!set_string(&p->exe, found.exe) || !set_string(&p->cmdline, found.cmdline))
 		return FDTAPE_ERR_MEMORY;
 	if (t->image)
 		t->image(t->image_context, pid);
@@ -165,7 +165,7 @@ int translate_process(struct translate *t, pid_t pid, const char *exe)
 /* The process of a record: one that is met first (`--all`) is looked up in /proc. */
 static struct process *process_of(struct translate *t, uint32_t pid, int *error)
 {
-	*error = translate_process(t, (pid_t)pid, NULL);
+	*error = translate_process(t, (pid_t)pid);
 	return map_get(&t->processes, pid);
 }
 

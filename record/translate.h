@@ -29,8 +29,8 @@ struct translate *translate_new(struct fdtape_writer *writer, struct probes *pro
 /* Called for each process image that was chosen, so that its libraries can be probed. */
 void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), void *context);
 
-/* Defines a process from /proc, unless it is known. `exe`: its executable if the caller knows better; NULL. */
-int translate_process(struct translate *t, pid_t pid, const char *exe);
+/* Defines a process from /proc, unless it is known. */
+int translate_process(struct translate *t, pid_t pid);
 
 /* A probes_take for probes_drain(): context is the struct translate. Negative: an fdtape_error. */
 int translate_record(void *context, const void *record, size_t size);
