@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# testdata/record.sh [NAME...]: records the fixtures anew, from real programs (root; nginx, curl). A fixture that was
+# released never changes: this script says how each was made, and makes new ones. Transcripts beside them are what
+# `fdtape-replay --transcript` gives; what they hold is checked against the served files by the live suites.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+: "${BIN:=$here/../build}"
+BIN=$(cd "$BIN" && pwd)
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill $server 2>/dev/null; rm -rf "$work"' EXIT
+chmod 755 "$work"
+mkdir "$work/www" "$work/tmp"
+chmod 777 "$work/tmp"
+i=0; while [ $i -lt 40 ]; do i=$((i + 1)); echo "line $i of a small file that every transfer carries"; done >"$work/www/small.txt"
+printf '{"answer": 42}\n' >"$work/www/answer.json"
+openssl req -x509 -nodes -days 36500 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout "$work/key.pem" \
+	-out "$work/cert.pem" -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
+set -- "${@:-all}"
+ports=$(python3 -c '
+import socket
+ss = [socket.socket() for _ in range(2)]
+for s in ss: s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in ss))')
+http=${ports% *} https=${ports#* }
+config() { # NAME SERVERS: a configuration of one process
+	cat >"$work/$1.conf" <<-CONF
+		daemon off; master_process off; pid $work/$1.pid; error_log $work/$1.log;
+		events {}
+		http {
+		  access_log off; types { text/plain txt; application/json json; }
+		  client_body_temp_path $work/tmp; proxy_temp_path $work/tmp;
+		  fastcgi_temp_path $work/tmp; uwsgi_temp_path $work/tmp; scgi_temp_path $work/tmp;
+		  $2
+		}
+	CONF
+	nginx -e /dev/null -c "$work/$1.conf" &
+	server="$server $!"
+	while [ ! -s "$work/$1.pid" ]; do sleep 0.1; done
+}
+config back "server { listen 127.0.0.1:$https ssl; ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem;
+	root $work/www; location /login { return 200 \"welcome\n\"; } }"
+config front "server { listen 127.0.0.1:$http; location / { proxy_pass https://127.0.0.1:$https; } }"
+
+transcript() { "$BIN/fdtape-replay" --transcript "$here/$1.tape" >"$here/$1.transcript"; }
+curl_tape() { # NAME CURL-OPTIONS: a GET, a POST and a 404 on one connection
+	name=$1
+	shift
+	"$BIN/fdtape-record" -q -o "$here/$name.tape" -- curl -sS -k --http1.1 "$@" -o /dev/null "$base/small.txt" \
+		-o /dev/null "$base/answer.json" -o /dev/null "$base/missing" --next -sS -k --http1.1 "$@" -o /dev/null \
+		-d user=ada "$base/login"
+	transcript "$name"
+}
+
+for name; do
+	case $name in all | curl-tls13) base=https://localhost:$https; curl_tape curl-tls13 ;; esac
+	case $name in all | curl-tls12) base=https://localhost:$https; curl_tape curl-tls12 --tls-max 1.2 ;; esac
+	case $name in all | curl-clear) base=http://localhost:$http; curl_tape curl-clear ;; esac
+	case $name in all | nginx-proxy)
+		"$BIN/fdtape-record" -q -o "$here/nginx-proxy.tape" -p "${server##* }" &
+		recorder=$!
+		sleep 2
+		curl -sS -o /dev/null "http://127.0.0.1:$http/small.txt"
+		curl -sS -o /dev/null -d user=ada "http://127.0.0.1:$http/login"
+		sleep 0.2
+		kill -INT $recorder
+		wait $recorder
+		transcript nginx-proxy ;;
+	esac
+done
+chmod 644 "$here"/*.tape
