@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Theory of operation
+ *
+ * Most fields of most events are what the model guesses. So each event has a mask that says which fields are not, and
+ * a column holds the values of its field only for the events whose mask says so. TIME and DURATION can't be guessed
+ * and are there for each event, as is the mask itself.
+ *
+ * A column is a sequence of varints, stored as up to three strips: the first bytes of all varints, the second bytes,
+ * and the rest. The strips differ so much in what zstd can do with them (a duration's low bits are noise, its high
+ * bits are not) that each is compressed for itself.
+ */
+#include "format/columns.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum {
+	MASK = N_GUESSED,
+	TIME,
+	DURATION,
+	N_COLUMNS
+};
+
+/* Columns from here on hold a value for each event. */
+#define ID_DENSE 32
+
+/* How a column's varints tell a value. */
+enum coding {
+	PLAIN,      /* the value itself */
+	SIGNED,     /* zigzag of it */
+	DIFFERENCE, /* zigzag of the difference to the guess */
+	/* How far it is from the newest of the values that an idmap knows, from 1. 0: it is a new one, and its zigzag
+	 * difference to the newest follows. */
+	RECENT,
+};
+
+#define AT(member) offsetof(struct fdtape_event, member)
+
+/* By enum guessed, then MASK, TIME, DURATION. */
+static const struct column {
+	uint8_t id; /* on the tape */
+	enum coding coding;
+	enum field_type type;
+	size_t offset; /* in struct fdtape_event */
+	const char *name;
+} columns[N_COLUMNS] = {
+        [GUESS_TID] = {GUESS_TID, RECENT, FIELD_U32, AT(tid), "tid"},
+        [GUESS_CALL] = {GUESS_CALL, PLAIN, FIELD_U32, AT(call), "call"},
+        [GUESS_FLOW] = {GUESS_FLOW, RECENT, FIELD_U64, AT(flow), "flow"},
+        [GUESS_DIR] = {GUESS_DIR, PLAIN, FIELD_U32, AT(dir), "dir"},
+        [GUESS_RESULT] = {GUESS_RESULT, SIGNED, FIELD_I64, AT(result), "result"},
+        [GUESS_ARG0] = {GUESS_ARG0, PLAIN, FIELD_U64, AT(arg[0]), "arg0"},
+        [GUESS_OFFSET] = {GUESS_OFFSET, DIFFERENCE, FIELD_U64, AT(offset), "offset"},
+        [GUESS_FD] = {GUESS_FD, SIGNED, FIELD_I32, AT(fd), "fd"},
+        [GUESS_BYTES] = {GUESS_BYTES, PLAIN, FIELD_U64, AT(bytes), "bytes"},
+        [GUESS_CAPTURED] = {GUESS_CAPTURED, PLAIN, FIELD_U64, AT(captured), "captured"},
+        [GUESS_PID] = {GUESS_PID, PLAIN, FIELD_U32, AT(pid), "pid"},
+        [GUESS_FLAGS] = {GUESS_FLAGS, PLAIN, FIELD_U32, AT(flags), "flags"},
+        [GUESS_ARG1] = {GUESS_ARG1, PLAIN, FIELD_U64, AT(arg[1]), "arg1"},
+        [GUESS_ARG2] = {GUESS_ARG2, PLAIN, FIELD_U64, AT(arg[2]), "arg2"},
+        [MASK] = {ID_DENSE, PLAIN, FIELD_U64, 0, "mask"},
+        [TIME] = {ID_DENSE + 1, DIFFERENCE, FIELD_U64, AT(time), "time"},
+        [DURATION] = {ID_DENSE + 2, PLAIN, FIELD_U64, AT(duration), "duration"},
+};
+
+/* A directory entry's second byte. */
+enum form {
+	FORM_RAW = 0,
+	FORM_ZSTD = 1,
+	FORM_ENCODING = 0x0f, /* mask: one of the above */
+	FORM_STRIP = 0x30,    /* mask: number of the strip */
+	FORM_CRITICAL = 0x80, /* who does not know the column must not read on */
+};
+#define FORM_STRIP_SHIFT 4
+
+/* The most that one event has in one strip: two varints, less the bytes in the other strips. */
+#define STRIP_BYTES 16u
+
+struct columns {
+	struct model model;
+	struct bytebuf strip[N_COLUMNS][STRIPS];
+	struct span read[N_COLUMNS][STRIPS];
+};
+
+struct columns *columns_new(void)
+{
+	return calloc(1, sizeof(struct columns));
+}
+
+void columns_free(struct columns *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		for (size_t s = 0; s < STRIPS; s++)
+			bytebuf_release(&c->strip[i][s]);
+	model_release(&c->model);
+	free(c);
+}
+
+static void put_varint(struct columns *c, size_t column, uint64_t v)
+{
+	struct bytebuf *strip = c->strip[column];
+
+	if (v < 0x80) {
+		bytebuf_byte(&strip[0], (uint8_t)v);
+		return;
+	}
+	bytebuf_byte(&strip[0], (uint8_t)(v | 0x80));
+	v >>= 7;
+	if (v < 0x80) {
+		bytebuf_byte(&strip[1], (uint8_t)v);
+		return;
+	}
+	bytebuf_byte(&strip[1], (uint8_t)(v | 0x80));
+	bytebuf_varint(&strip[2], v >> 7);
+}
+
+/* 0 when the column has no more, or not as it must be: the strip is bad then. */
+static uint64_t take_varint(struct columns *c, size_t column)
+{
+	struct span *strip = c->read[column];
+	uint64_t v = span_fixed(&strip[0], 1);
+	uint64_t high;
+
+	if (v < 0x80)
+		return v;
+	high = span_fixed(&strip[1], 1);
+	v = (v & 0x7f) | (high & 0x7f) << 7;
+	if (high < 0x80)
+		return v;
+	high = span_varint(&strip[2]);
+	if (high >> 50)
+		strip[2].bad = true;
+	return v | high << 14;
+}
+
+static const struct idmap *known_values(const struct columns *c, size_t column)
+{
+	return column == GUESS_TID ? &c->model.tids : &c->model.flows;
+}
+
+static void put_value(struct columns *c, size_t column, uint64_t v, uint64_t guess)
+{
+	const struct idmap *known;
+	uint32_t number;
+
+	switch (columns[column].coding) {
+	case PLAIN:
+		put_varint(c, column, v);
+		break;
+	case SIGNED:
+		put_varint(c, column, zigzag(v));
+		break;
+	case DIFFERENCE:
+		put_varint(c, column, zigzag(v - guess));
+		break;
+	case RECENT:
+		known = known_values(c, column);
+		number = idmap_find(known, v);
+		put_varint(c, column, number == IDMAP_NONE ? 0 : known->count - number);
+		if (number == IDMAP_NONE)
+			put_varint(c, column, zigzag(v - (known->count ? known->keys[known->count - 1] : 0)));
+		break;
+	}
+}
+
+/* False: it names a value that is not known. */
+static bool take_value(struct columns *c, size_t column, uint64_t guess, uint64_t *v)
+{
+	const struct idmap *known;
+
+	*v = take_varint(c, column);
+	switch (columns[column].coding) {
+	case PLAIN:
+		break;
+	case SIGNED:
+		*v = unzigzag(*v);
+		break;
+	case DIFFERENCE:
+		*v = unzigzag(*v) + guess;
+		break;
+	case RECENT:
+		known = known_values(c, column);
+		if (*v > known->count)
+			return false;
+		if (*v > 0)
+			*v = known->keys[known->count - *v];
+		else
+			*v = unzigzag(take_varint(c, column)) + (known->count ? known->keys[known->count - 1] : 0);
+		break;
+	}
+	return true;
+}
+
+static void encode_event(struct columns *c, const struct fdtape_event *e)
+{
+	struct model *m = &c->model;
+	uint64_t mask = 0;
+
+	for (unsigned i = 0; i < N_GUESSED; i++) {
+		uint64_t v = field_load(e, columns[i].offset, columns[i].type);
+		uint64_t guess = model_guess(m, (enum guessed)i, e);
+
+		if (v != guess) {
+			mask |= (uint64_t)1 << i;
+			put_value(c, i, v, guess);
+		}
+		model_learn(m, (enum guessed)i, v);
+	}
+	put_value(c, MASK, mask, 0);
+	put_value(c, DURATION, e->duration, 0);
+	put_value(c, TIME, e->time, model_guess_time(m, e));
+	model_finish(m, e);
+}
+
+/* NULL, or the name of the column that holds what an event can't be. */
+static const char *decode_event(struct columns *c, struct fdtape_event *e)
+{
+	struct model *m = &c->model;
+	uint64_t mask;
+
+	*e = (struct fdtape_event){0};
+	take_value(c, MASK, 0, &mask);
+	for (unsigned i = 0; i < N_GUESSED; i++) {
+		uint64_t guess = model_guess(m, (enum guessed)i, e);
+		uint64_t v = guess;
+
+		if (mask >> i & 1 && !take_value(c, i, guess, &v))
+			return columns[i].name;
+		if (!field_store(e, columns[i].offset, columns[i].type, v))
+			return columns[i].name;
+		/* At once, because the model counts by direction. */
+		if (e->dir > FDTAPE_OUT)
+			return columns[GUESS_DIR].name;
+		model_learn(m, (enum guessed)i, v);
+	}
+	if (e->captured > e->bytes || e->captured > FDTAPE_EVENT_DATA_MAX)
+		return columns[GUESS_CAPTURED].name;
+	take_value(c, DURATION, 0, &e->duration);
+	take_value(c, TIME, model_guess_time(m, e), &e->time);
+	model_finish(m, e);
+	return NULL;
+}
+
+static void put_strip(struct columns *c, ZSTD_CCtx *zstd, size_t column, unsigned s, struct bytebuf *directory,
+                      struct bytebuf *body)
+{
+	const struct bytebuf *strip = &c->strip[column][s];
+	size_t begin = body->len;
+	unsigned form = FORM_CRITICAL | s << FORM_STRIP_SHIFT;
+
+	form |= codec_pack(zstd, body, strip->data, strip->len) ? FORM_ZSTD : FORM_RAW;
+	bytebuf_byte(directory, columns[column].id);
+	bytebuf_byte(directory, (uint8_t)form);
+	bytebuf_varint(directory, strip->len);
+	bytebuf_varint(directory, body->len - begin);
+}
+
+int columns_encode(struct columns *c, ZSTD_CCtx *zstd, const struct fdtape_event *events, size_t n,
+                   struct bytebuf *directory, struct bytebuf *body, uint32_t *raw_len)
+{
+	size_t used = 0;
+	bool failed = false;
+
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		for (size_t s = 0; s < STRIPS; s++)
+			bytebuf_clear(&c->strip[i][s]);
+	model_clear(&c->model);
+	for (size_t i = 0; i < n; i++) {
+		if (!model_reserve(&c->model))
+			return FDTAPE_ERR_MEMORY;
+		encode_event(c, &events[i]);
+	}
+
+	*raw_len = 0;
+	for (size_t i = 0; i < N_COLUMNS; i++) {
+		for (size_t s = 0; s < STRIPS; s++) {
+			*raw_len += (uint32_t)c->strip[i][s].len;
+			used += c->strip[i][s].len > 0;
+			failed |= c->strip[i][s].failed;
+		}
+	}
+	bytebuf_varint(directory, used);
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		for (unsigned s = 0; s < STRIPS; s++)
+			if (c->strip[i][s].len > 0)
+				put_strip(c, zstd, i, s, directory, body);
+	return failed || directory->failed || body->failed ? FDTAPE_ERR_MEMORY : 0;
+}
+
+static size_t column_of_id(uint64_t id)
+{
+	size_t i = 0;
+
+	while (i < N_COLUMNS && columns[i].id != id)
+		i++;
+	return i;
+}
+
+/* Finds and decodes what one directory entry tells of. */
+static int take_strip(struct columns *c, ZSTD_DCtx *zstd, struct span *directory, struct span *body, size_t n,
+                      uint64_t *budget, struct diag *diag)
+{
+	uint64_t id = span_fixed(directory, 1);
+	unsigned form = (unsigned)span_fixed(directory, 1);
+	uint64_t raw_len = span_varint(directory);
+	uint64_t stored_len = span_varint(directory);
+	unsigned s = (form & FORM_STRIP) >> FORM_STRIP_SHIFT;
+	unsigned encoding = form & FORM_ENCODING;
+	size_t i = column_of_id(id);
+	const uint8_t *stored;
+
+	if (directory->bad)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "directory of columns is cut off");
+	if (raw_len > *budget)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED,
+		                  "column %u: length %" PRIu64 " when decoded, the block has room for %" PRIu64,
+		                  (unsigned)id, raw_len, *budget);
+	*budget -= raw_len;
+	stored = stored_len <= span_left(body) ? span_take(body, (size_t)stored_len) : NULL;
+	if (!stored)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %u: length %" PRIu64 ", the block has %zu left",
+		                  (unsigned)id, stored_len, span_left(body));
+
+	if (i == N_COLUMNS || s >= STRIPS || encoding > FORM_ZSTD) {
+		if (form & FORM_CRITICAL)
+			return diag_block(diag, FDTAPE_ERR_UNSUPPORTED,
+			                  "needs column %u in form %u, which this build does not know", (unsigned)id,
+			                  form);
+		return 0;
+	}
+	if (raw_len > n * STRIP_BYTES)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %s: %" PRIu64 " bytes, %zu events have at most %zu",
+		                  columns[i].name, raw_len, n, n * STRIP_BYTES);
+	if (c->read[i][s].at)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %s: strip %u comes twice", columns[i].name, s);
+	if (encoding == FORM_RAW) {
+		if (stored_len != raw_len)
+			return diag_block(diag, FDTAPE_ERR_DAMAGED,
+			                  "column %s: length %" PRIu64 " as it is, %" PRIu64 " when decoded",
+			                  columns[i].name, stored_len, raw_len);
+		c->read[i][s] = span_of(stored, (size_t)stored_len);
+		return 0;
+	}
+	bytebuf_clear(&c->strip[i][s]);
+	if (!bytebuf_reserve(&c->strip[i][s], (size_t)raw_len + 1))
+		return FDTAPE_ERR_MEMORY;
+	if (!codec_unpack(zstd, c->strip[i][s].data, (size_t)raw_len, stored, (size_t)stored_len))
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %s: strip %u does not decode to %" PRIu64 " bytes",
+		                  columns[i].name, s, raw_len);
+	c->read[i][s] = span_of(c->strip[i][s].data, (size_t)raw_len);
+	return 0;
+}
+
+int columns_decode(struct columns *c, ZSTD_DCtx *zstd, struct span directory, struct span body, uint32_t raw_len,
+                   struct fdtape_event *events, size_t n, struct diag *diag)
+{
+	static const uint8_t nothing;
+	uint64_t budget = raw_len;
+	uint64_t entries = span_varint(&directory);
+
+	if (entries > COLUMNS_MAX * STRIPS)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "directory of %" PRIu64 " entries, at most %u are allowed",
+		                  entries, COLUMNS_MAX * STRIPS);
+	memset(c->read, 0, sizeof(c->read));
+	for (uint64_t k = 0; k < entries; k++) {
+		int rc = take_strip(c, zstd, &directory, &body, n, &budget, diag);
+
+		if (rc)
+			return rc;
+	}
+	if (directory.bad || span_left(&directory) || span_left(&body) || budget)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "the columns are not as long as the block says");
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		for (size_t s = 0; s < STRIPS; s++)
+			if (!c->read[i][s].at)
+				c->read[i][s] = span_of(&nothing, 0);
+	/* The column of the masks says no before anything is done n times. */
+	if (span_left(&c->read[MASK][0]) != n)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "%zu events, and masks for %zu", n,
+		                  span_left(&c->read[MASK][0]));
+
+	model_clear(&c->model);
+	for (size_t i = 0; i < n; i++) {
+		const char *wrong;
+
+		if (!model_reserve(&c->model))
+			return FDTAPE_ERR_MEMORY;
+		wrong = decode_event(c, &events[i]);
+		if (wrong)
+			return diag_block(diag, FDTAPE_ERR_DAMAGED, "event %zu: %s is out of range", i, wrong);
+	}
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		for (size_t s = 0; s < STRIPS; s++)
+			if (c->read[i][s].bad || span_left(&c->read[i][s]))
+				return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %s: %s values than events say",
+				                  columns[i].name, c->read[i][s].bad ? "fewer" : "more");
+	return 0;
+}

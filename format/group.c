@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "format/group.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+bool group_init(struct group *g, struct diag *diag)
+{
+	g->diag = diag;
+	g->zstd = ZSTD_createDCtx();
+	g->columns = columns_new();
+	return g->zstd && g->columns;
+}
+
+void group_release(struct group *g)
+{
+	ZSTD_freeDCtx(g->zstd);
+	columns_free(g->columns);
+	finder_release(&g->payload);
+	free(g->events);
+	for (size_t i = 0; i < GROUP_RECORD_BLOCKS; i++)
+		bytebuf_release(&g->records[i].body);
+}
+
+void group_clear(struct group *g)
+{
+	g->begun = false;
+	g->hurt = false;
+	g->budget = GROUP_BYTES_MAX;
+	g->n_events = 0;
+	g->given = 0;
+	g->missing = false;
+	finder_clear(&g->payload);
+	for (size_t i = 0; i < GROUP_RECORD_BLOCKS; i++) {
+		bytebuf_clear(&g->records[i].body);
+		g->records[i].present = false;
+		g->records[i].ready = false;
+	}
+}
+
+int group_of(const struct block *b, uint64_t *first_seq, struct diag *diag)
+{
+	struct span directory = block_directory(b);
+	uint64_t index = span_varint(&directory);
+
+	if (directory.bad || index >= b->seq)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "says that it is block %" PRIu64 " of its group", index);
+	*first_seq = b->seq - index;
+	return 0;
+}
+
+static int add_records(struct group *g, size_t which, const struct block *b)
+{
+	struct span body = block_body(b);
+	struct bytebuf *to = &g->records[which].body;
+
+	if (g->records[which].present)
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "a second block of type %u in a group", b->type);
+	if (!bytebuf_reserve(to, b->raw_len + 1u))
+		return FDTAPE_ERR_MEMORY;
+	if (b->flags & BLOCK_RAW) {
+		if (span_left(&body) != b->raw_len)
+			return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "body of %zu bytes, raw_len says %" PRIu32,
+			                  span_left(&body), b->raw_len);
+		memcpy(to->data, body.at, b->raw_len);
+	} else if (!codec_unpack(g->zstd, to->data, b->raw_len, body.at, span_left(&body))) {
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "body does not decode to %" PRIu32 " bytes", b->raw_len);
+	}
+	to->len = b->raw_len;
+	g->records[which].block = g->diag->block;
+	g->records[which].offset = g->diag->offset;
+	g->records[which].present = true;
+	record_cursor_begin(&g->records[which].cursor, span_of(to->data, to->len));
+	return 0;
+}
+
+static int add_events(struct group *g, const struct block *b, struct span directory)
+{
+	void *events = g->events;
+	int rc;
+
+	if (b->n_records > EVENTS_MAX)
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "%" PRIu32 " events, at most %u are allowed",
+		                  b->n_records, EVENTS_MAX);
+	/* Each event has a mask of at least a byte. */
+	if (b->n_records > b->raw_len)
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "%" PRIu32 " events in %" PRIu32 " bytes", b->n_records,
+		                  b->raw_len);
+	if (!array_grow(&events, &g->cap_events, b->n_records, sizeof(*g->events)))
+		return FDTAPE_ERR_MEMORY;
+	g->events = events;
+	rc = columns_decode(g->columns, g->zstd, directory, block_body(b), b->raw_len, g->events, b->n_records,
+	                    g->diag);
+	if (rc == 0)
+		g->n_events = b->n_records;
+	return rc;
+}
+
+int group_add(struct group *g, const struct block *b)
+{
+	struct span directory = block_directory(b);
+	uint64_t bytes = (uint64_t)b->stored_len + b->raw_len;
+
+	span_varint(&directory); /* group_of() */
+	if (bytes > g->budget)
+		return diag_block(g->diag, FDTAPE_ERR_LIMIT,
+		                  "%" PRIu64 " more bytes in a group that may have %" PRIu64 " more", bytes, g->budget);
+	g->budget -= bytes;
+	switch (b->type) {
+	case BLOCK_PAYLOAD:
+	case BLOCK_PAYLOAD_RAW:
+		return finder_add(&g->payload, b, directory, g->diag);
+	case BLOCK_SECRETS:
+		return add_records(g, GROUP_SECRETS, b);
+	case BLOCK_DEFS:
+		return add_records(g, GROUP_DEFS, b);
+	case BLOCK_LOSS:
+		return add_records(g, GROUP_LOSS, b);
+	case BLOCK_EVENTS:
+		return add_events(g, b, directory);
+	default:
+		return 0;
+	}
+}
+
+/* Makes each cursor stand on its next record, and finds which record is the next one: its number, or
+ * GROUP_RECORD_BLOCKS. */
+static int next_record(struct group *g, size_t *which)
+{
+	*which = GROUP_RECORD_BLOCKS;
+	for (size_t i = 0; i < GROUP_RECORD_BLOCKS; i++) {
+		struct record_cursor *cursor = &g->records[i].cursor;
+		int rc = 0;
+
+		if (!g->records[i].present)
+			continue;
+		if (!g->records[i].ready) {
+			rc = record_cursor_next(cursor);
+			g->records[i].ready = rc > 0;
+			g->records[i].present = rc > 0;
+		}
+		if (!g->records[i].present) {
+			if (rc == 0)
+				continue;
+			g->diag->block = g->records[i].block;
+			g->diag->offset = g->records[i].offset;
+			return diag_block(g->diag, rc,
+			                  "record %" PRIu64 " of the group, or the one behind it, is not one",
+			                  cursor->ordinal);
+		}
+		if (*which == GROUP_RECORD_BLOCKS || cursor->ordinal < g->records[*which].cursor.ordinal)
+			*which = i;
+	}
+	return 0;
+}
+
+static int give_event(struct group *g, struct fdtape_item *item)
+{
+	struct fdtape_event *e = &g->events[g->given];
+
+	if (e->captured > 0) {
+		int rc = finder_take(&g->payload, g->zstd, e, &g->missing, g->diag);
+
+		if (rc == FDTAPE_ERR_DAMAGED)
+			g->hurt = true;
+		if (rc)
+			return rc;
+		if (g->missing && !g->hurt) {
+			/* The event comes with the next call. */
+			g->hurt = true;
+			return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "payload of event %zu is not in its group",
+			                  g->given);
+		}
+	}
+	item->type = FDTAPE_ITEM_EVENT;
+	item->event = *e;
+	g->given++;
+	return 1;
+}
+
+int group_next(struct group *g, struct fdtape_item *item)
+{
+	size_t which;
+	int rc = next_record(g, &which);
+
+	if (rc)
+		return rc;
+	if (which < GROUP_RECORD_BLOCKS &&
+	    (g->given == g->n_events || g->records[which].cursor.events_before <= g->given)) {
+		*item = g->records[which].cursor.item;
+		g->records[which].ready = false;
+		return 1;
+	}
+	return g->given < g->n_events ? give_event(g, item) : 0;
+}

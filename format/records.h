@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FORMAT_RECORDS_H
+#define FORMAT_RECORDS_H
+
+/*
+ * The bodies of DEFS, SECRETS and LOSS: every item that is not an event, as a record.
+ *
+ * A record says where it belongs among the items of its group: its ordinal among the group's records, whichever block
+ * they are in, and how many events come before it. So the order is exact, and stays so when a block is dropped.
+ */
+#include <fdtape/types.h>
+
+#include "format/bytebuf.h"
+
+#define RECORD_TYPES (FDTAPE_ITEM_END + 1)
+
+/* Writing one block's body. */
+struct record_writer {
+	struct bytebuf bytes;
+	struct bytebuf scratch;
+	uint32_t count;
+	uint64_t ordinal; /* of the record before */
+	uint64_t events_before;
+	struct fdtape_item last[RECORD_TYPES]; /* the record of each type before: its numbers, for the differences */
+};
+
+/* False: the item is not one, or holds what the format does not allow. */
+bool record_is_valid(const struct fdtape_item *item);
+/* Appends the record of a valid item. */
+void record_put(struct record_writer *w, const struct fdtape_item *item, uint64_t ordinal, uint64_t events_before);
+void record_writer_clear(struct record_writer *w);
+void record_writer_release(struct record_writer *w);
+
+/* Reading one block's body. */
+struct record_cursor {
+	struct span rest;
+	uint64_t ordinal; /* of `item` */
+	uint64_t events_before;
+	struct fdtape_item item; /* its strings are in the body */
+	struct fdtape_item last[RECORD_TYPES];
+};
+
+void record_cursor_begin(struct record_cursor *c, struct span body);
+/* Decodes the next record to c->item: 1; 0 at the end; FDTAPE_ERR_DAMAGED. */
+int record_cursor_next(struct record_cursor *c);
+
+#endif

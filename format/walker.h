@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FORMAT_WALKER_H
+#define FORMAT_WALKER_H
+
+/* From the input to its sound blocks, in order, past everything that is damaged. See walker.c. */
+#include <fdtape/reader.h>
+
+#include "format/block.h"
+#include "format/diag.h"
+#include "format/window.h"
+
+struct walker {
+	struct window window;
+	struct diag *diag;
+	struct fdtape_reader_stats *stats;
+
+	uint64_t salt; /* of the section */
+	uint64_t seq;  /* of the block that should come next */
+	bool in_section;
+	bool cut;        /* the input ended within a block, or it is not known to be whole */
+	size_t held;     /* extent of the block given last: it stays in the window until the next call */
+	uint64_t wasted; /* bytes hashed for blocks that were not sound */
+};
+
+/* The next block: 1; its stored bytes are valid until the next call. 0: the input has no more. Otherwise an error that
+ * is said to the diag: FDTAPE_ERR_DAMAGED, then call again; every other one is final. */
+int walker_next(struct walker *w, struct block *b);
+
+#endif
