@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation
+ *
+ * A flow has two lanes, one for each direction. On a socket's lane, bytes pass these stations:
+ *
+ *     call -> assembly (order, holes) -> wire() -> tls_flow (verdict, decryption) -> plaintext -> plain() -> http1
+ *                                                                                      ^
+ *                                       library calls of a flow that is bound to it ---'
+ *
+ * A library object's flow has only the assembly; what comes out of it joins the plaintext of the socket that it is
+ * bound to at that moment (bind.c), or is told as its own when there is none.
+ *
+ * Everything is worked through for each flow, chosen or not, shown or not: a choice only decides what is told.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/player_state.h"
+
+/* A socket that several fds may share: fork(2), or passed on. */
+struct shared_socket {
+	uint64_t refs;
+	uint32_t role;
+};
+
+enum {
+	HELD_BYTES = 64 << 10, /* of one direction of a library object that is not bound */
+};
+
+static struct player *player_of(const struct flow *flow)
+{
+	return flow->section->player;
+}
+
+static void fail(const struct flow *flow, int result)
+{
+	if (result < 0)
+		play_fail(player_of(flow), FDTAPE_ERR_MEMORY);
+}
+
+/* May this be told to the sink? */
+static bool shown(const struct flow *flow, const struct stamp *stamp)
+{
+	return flow->chosen && stamp->shown && !player_of(flow)->stop;
+}
+
+void flow_tell(struct flow *flow)
+{
+	struct player *p = player_of(flow);
+
+	if (!flow->chosen || flow->told || p->stop)
+		return;
+	flow->told = true;
+	if (p->sink.flow_opened)
+		p->stop = p->sink.flow_opened(p->sink.context, &flow->pub);
+}
+
+typedef int tell_piece(void *context, struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
+
+static void tell(const struct lane *lane, tell_piece *callback, uint64_t offset, const uint8_t *data, uint64_t len,
+                 const struct stamp *stamp)
+{
+	struct flow *flow = lane->flow;
+	struct player *p = player_of(flow);
+	const struct player_piece piece = {
+	        .offset = offset, .data = data, .len = len, .wall = stamp->wall, .tid = stamp->tid};
+
+	if (!shown(flow, stamp))
+		return;
+	flow_tell(flow);
+	if (callback && !p->stop)
+		p->stop = callback(p->sink.context, &flow->pub, lane->dir, &piece);
+}
+
+/* ---- messages --------------------------------------------------------------------------------------------------- */
+
+static void on_http(void *context, const struct http_exchange *exchange)
+{
+	struct flow *flow = context;
+	struct player *p = player_of(flow);
+	uint64_t from = exchange->start ? exchange->start : exchange->first_byte,
+	         to = exchange->end > from ? exchange->end : from;
+
+	if (!flow->chosen || p->stop || !play_in_time(p, from, to))
+		return;
+	flow_tell(flow);
+	if (p->sink.http && !p->stop)
+		p->stop = p->sink.http(p->sink.context, &flow->pub, exchange);
+}
+
+/* A piece of what was meant. */
+static void emit_plain(void *context, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct lane *lane = context;
+	struct flow *flow = lane->flow;
+
+	if (data && (flow->tls ? tls_flow_is_tls(flow->tls, lane->dir) : flow->pub.def.kind == FDTAPE_KIND_LIBRARY))
+		flow->pub.traffic[lane->dir].plaintext += len;
+	tell(lane, player_of(flow)->sink.plain, offset, data, len, stamp);
+	if (!flow->http) {
+		const struct proto_flow about = {.preopened = flow->pub.def.flags & FDTAPE_FLOW_PREOPENED,
+		                                 .tls = &flow->pub.tls};
+		const struct proto_sink sink = {.context = flow, .http = on_http};
+
+		if (!flow->tls && flow->pub.def.kind != FDTAPE_KIND_LIBRARY)
+			return;
+		flow->http = proto_http1.open(&about, &sink);
+		if (!flow->http) {
+			fail(flow, -1);
+			return;
+		}
+	}
+	fail(flow, proto_http1.feed(flow->http, lane->dir, data, len, stamp));
+}
+
+/* ---- the plaintext of a socket ---------------------------------------------------------------------------------- */
+
+/* Where the plaintext of a TLS flow came from, so far. */
+static void judge_plaintext(struct flow *flow)
+{
+	struct tls_info *tls = &flow->pub.tls;
+	bool wire = false, calls = false, agree = false, differ = false;
+
+	for (int dir = 0; dir < 2; dir++) {
+		const struct plaintext *plain = &flow->lane[dir].plain;
+
+		wire |= plain->from_wire > 0;
+		calls |= plain->from_calls > 0;
+		agree |= plain->compared > 0;
+		differ |= plain->differs;
+	}
+	agree &= !differ;
+	tls->evidence &= ~(uint32_t)TLS_EVIDENCE_CALLS_AGREE;
+	tls->evidence |= (agree ? TLS_EVIDENCE_CALLS_AGREE : 0u) | (differ ? TLS_EVIDENCE_CALLS_DIFFER : 0u);
+	tls->plaintext = wire && agree ? TLS_PLAINTEXT_BOTH
+	                 : wire        ? TLS_PLAINTEXT_WIRE
+	                 : calls       ? TLS_PLAINTEXT_CALLS
+	                               : TLS_PLAINTEXT_NONE;
+}
+
+/* From tls_flow. */
+static int on_plain(void *context, enum fdtape_dir dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct flow *flow = context;
+	struct lane *lane = &flow->lane[dir];
+	uint64_t offset = lane->plain.offset;
+	int result = 0;
+
+	if (tls_flow_is_tls(flow->tls, dir)) {
+		/* The verdict is told by these very bytes. */
+		if (flow->pub.tls.verdict == TLS_VERDICT_UNKNOWN)
+			flow->pub.tls.verdict = TLS_VERDICT_TLS;
+		result = plaintext_wire(&lane->plain, data, len, stamp, emit_plain, lane);
+		judge_plaintext(flow);
+	} else {
+		lane->plain.offset += len;
+		emit_plain(lane, offset, data, len, stamp);
+	}
+	return result;
+}
+
+static bool on_key(void *context, const struct tls_key *key)
+{
+	struct flow *flow = context;
+	struct player *p = player_of(flow);
+
+	if (p->stop)
+		return false;
+	if (!flow->chosen) {
+		if (p->sink.unchosen_key)
+			p->stop = p->sink.unchosen_key(p->sink.context, &flow->pub, key);
+		return false;
+	}
+	flow_tell(flow);
+	if (p->sink.key && !p->stop)
+		p->stop = p->sink.key(p->sink.context, &flow->pub, key);
+	return true;
+}
+
+void flow_calls(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct flow *flow = lane->flow;
+	int result;
+
+	result = plaintext_calls(&lane->plain, offset, data, len, stamp, emit_plain, lane);
+	if (result == 0 && lane->plain.waiting && lane->assembly.n_pending == 0) {
+		/* The library had its keys by now; so the tape has not, if the wire still waits for one. */
+		result = tls_flow_give_up(flow->tls, lane->dir);
+	}
+	judge_plaintext(flow);
+	fail(flow, result);
+}
+
+/* ---- the wire --------------------------------------------------------------------------------------------------- */
+
+static void emit_wire(void *context, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct lane *lane = context;
+	struct flow *flow = lane->flow;
+
+	if (data)
+		flow->pub.traffic[lane->dir].captured += len;
+	tell(lane, player_of(flow)->sink.wire, offset, data, len, stamp);
+	if (flow->tls) {
+		fail(flow, tls_flow_feed(flow->tls, lane->dir, data, len, stamp));
+	} else {
+		if (data)
+			flow->pub.tls.verdict = TLS_VERDICT_CLEAR;
+		lane->plain.offset += len;
+		emit_plain(lane, offset, data, len, stamp);
+	}
+}
+
+/* ---- what library calls delivered ------------------------------------------------------------------------------- */
+
+/* A piece that a call delivered before it is known which socket it came from: the first ones are often read by the
+ * handshake's last system call, and none lies within the call that hands them out. */
+struct held_call {
+	struct held_call *next;
+	uint64_t offset, len;
+	bool hole;
+	struct stamp stamp;
+	uint8_t data[];
+};
+
+static int hold_call(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct held_call *held = malloc(sizeof *held + (data ? len : 0));
+
+	if (!held)
+		return -1;
+	*held = (struct held_call){.offset = offset, .len = len, .hole = !data, .stamp = *stamp};
+	if (data)
+		memcpy(held->data, data, len);
+	if (lane->held_last)
+		lane->held_last->next = held;
+	else
+		lane->held = held;
+	lane->held_last = held;
+	lane->held_bytes += (data ? len : 0) + sizeof *held;
+	return 0;
+}
+
+static struct held_call *next_held(struct lane *lane)
+{
+	struct held_call *held = lane->held;
+
+	if (held) {
+		lane->held = held->next;
+		if (!lane->held)
+			lane->held_last = NULL;
+	}
+	return held;
+}
+
+/* The call's bytes are told as the library object's own. */
+static void give_own(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	lane->flow->pub.tls.plaintext = TLS_PLAINTEXT_CALLS;
+	emit_plain(lane, offset, data, len, stamp);
+}
+
+/* No socket was found. */
+static void release_held(struct flow *library)
+{
+	struct held_call *held;
+
+	for (int dir = 0; dir < 2; dir++) {
+		struct lane *lane = &library->lane[dir];
+
+		while ((held = next_held(lane))) {
+			give_own(lane, held->offset, held->hole ? NULL : held->data, held->len, &held->stamp);
+			free(held);
+		}
+	}
+}
+
+/* The call's bytes join the plaintext of the socket. */
+static void give_socket(const struct lane *lane, struct flow *socket, uint64_t offset, const uint8_t *data,
+                        uint64_t len, const struct stamp *stamp)
+{
+	struct lane *to = &socket->lane[lane->dir];
+
+	offset += lane->calls_skew;
+	if (offset + len > to->calls_end)
+		to->calls_end = offset + len;
+	flow_calls(to, offset, data, len, stamp);
+}
+
+void flow_bound(struct flow *library, struct flow *socket)
+{
+	struct held_call *held;
+
+	for (int dir = 0; dir < 2; dir++) {
+		struct lane *from = &library->lane[dir], *to = &socket->lane[dir];
+
+		/* The object's next byte is the connection's first, or the one behind what an object delivered
+		 * before. */
+		from->calls_skew = to->calls_end - (from->held ? from->held->offset : from->assembly.next);
+		to->plain.calls_known = true;
+	}
+	for (int dir = 0; dir < 2; dir++) {
+		struct lane *from = &library->lane[dir];
+
+		while ((held = next_held(from))) {
+			give_socket(from, socket, held->offset, held->hole ? NULL : held->data, held->len,
+			            &held->stamp);
+			free(held);
+		}
+		from->held_bytes = 0;
+	}
+}
+
+static void emit_calls(void *context, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct lane *lane = context;
+	struct flow *library = lane->flow, *socket = bind_socket(library);
+
+	if (data)
+		library->pub.traffic[lane->dir].captured += len;
+	if (socket) {
+		give_socket(lane, socket, offset, data, len, stamp);
+	} else if (lane->held_bytes < HELD_BYTES) {
+		fail(library, hold_call(lane, offset, data, len, stamp));
+	} else {
+		/* It has had its chance; held_bytes stays, so the next ones do not wait. */
+		release_held(library);
+		give_own(lane, offset, data, len, stamp);
+	}
+}
+
+static assembly_emit *emitter_of(const struct flow *flow)
+{
+	return flow->pub.def.kind == FDTAPE_KIND_LIBRARY ? emit_calls : emit_wire;
+}
+
+void flow_event(struct flow *flow, const struct fdtape_event *event, const struct stamp *stamp)
+{
+	struct lane *lane = &flow->lane[event->dir == FDTAPE_OUT];
+	struct player_traffic *traffic = &flow->pub.traffic[lane->dir];
+
+	if (event->bytes == 0 || event->flags & FDTAPE_EVENT_PEEK)
+		return;
+	fail(flow, assembly_put(&lane->assembly, event->offset, event->bytes, event->data,
+	                        event->data ? event->captured : 0, stamp, emitter_of(flow), lane));
+	if (lane->assembly.high > traffic->bytes)
+		traffic->bytes = lane->assembly.high;
+}
+
+bool flow_has_pending(const struct flow *flow)
+{
+	return flow->lane[0].assembly.pending || flow->lane[1].assembly.pending;
+}
+
+void flow_settle_calls(struct flow *flow)
+{
+	const struct stamp stamp = {
+	        .wall = play_wall(flow->section, flow->pub.def.closed), .tid = flow->pub.def.tid, .shown = true};
+
+	for (int dir = 0; dir < 2; dir++)
+		assembly_finish(&flow->lane[dir].assembly, flow->lane[dir].assembly.high, &stamp, emitter_of(flow),
+		                &flow->lane[dir]);
+}
+
+/* ---- its life --------------------------------------------------------------------------------------------------- */
+
+/* The role that any fd of the same socket has told. */
+static void share_role(struct flow *flow, bool is_new)
+{
+	struct map *sockets = &flow->section->sockets;
+	struct fdtape_flow *def = &flow->pub.def;
+	struct shared_socket *shared;
+
+	flow->pub.role = def->role;
+	if (def->kind != FDTAPE_KIND_SOCKET || def->inode == 0)
+		return;
+	shared = map_get(sockets, def->inode);
+	if (!shared) {
+		shared = calloc(1, sizeof *shared);
+		if (!shared || map_put(sockets, def->inode, shared) < 0) {
+			free(shared);
+			fail(flow, -1);
+			return;
+		}
+	}
+	shared->refs += is_new;
+	if (def->role != FDTAPE_ROLE_UNKNOWN)
+		shared->role = def->role;
+	else
+		flow->pub.role = shared->role;
+}
+
+static void unshare(struct flow *flow)
+{
+	const struct fdtape_flow *def = &flow->pub.def;
+	struct shared_socket *shared;
+
+	if (def->kind != FDTAPE_KIND_SOCKET || def->inode == 0)
+		return;
+	shared = map_get(&flow->section->sockets, def->inode);
+	if (shared && --shared->refs == 0)
+		free(map_take(&flow->section->sockets, def->inode));
+}
+
+static void flow_free(struct flow *flow)
+{
+	struct held_call *held;
+
+	for (int dir = 0; dir < 2; dir++) {
+		while ((held = next_held(&flow->lane[dir])))
+			free(held);
+		assembly_release(&flow->lane[dir].assembly);
+		plaintext_release(&flow->lane[dir].plain);
+	}
+	if (flow->http)
+		proto_http1.free(flow->http);
+	tls_flow_free(flow->tls);
+	process_release(flow->process);
+	free(flow->name);
+	free(flow->library);
+	free(flow);
+}
+
+static uint64_t number_of(const struct play_section *section, uint64_t id)
+{
+	/* Tapes that are played together would meet if they counted on from one another: each gets a million. */
+	enum {
+		EACH = 1000000,
+		SECTIONS = 4096
+	};
+
+	if (section->player->n_inputs == 1)
+		return section->base + id;
+	return id < EACH ? section->ordinal * EACH + id : id * SECTIONS + section->ordinal;
+}
+
+/* Byte streams may be TLS; datagrams, files and listening sockets are what they are. */
+static bool is_stream(const struct fdtape_flow *def)
+{
+	return def->kind == FDTAPE_KIND_SOCKET && !(def->flags & FDTAPE_FLOW_LISTENS) &&
+	       (def->flags & FDTAPE_FLOW_STREAM || def->proto == FDTAPE_PROTO_TCP);
+}
+
+static struct flow *flow_new(struct play_section *section, const struct fdtape_flow *def)
+{
+	struct flow *flow = calloc(1, sizeof *flow);
+
+	if (!flow)
+		return NULL;
+	flow->section = section;
+	flow->process = process_get(section, def->pid);
+	if (!flow->process) {
+		free(flow);
+		return NULL;
+	}
+	flow->process->refs++;
+	flow->pub.process = &flow->process->pub;
+	flow->pub.number = number_of(section, def->id);
+	for (int dir = 0; dir < 2; dir++) {
+		flow->lane[dir].flow = flow;
+		flow->lane[dir].dir = (enum fdtape_dir)dir;
+	}
+	if (def->kind == FDTAPE_KIND_LIBRARY)
+		flow->pub.tls.verdict = TLS_VERDICT_TLS;
+	if (map_put(&section->flows, def->id, flow) < 0) {
+		flow_free(flow);
+		return NULL;
+	}
+	if (flow->pub.number > section->player->highest)
+		section->player->highest = flow->pub.number;
+	return flow;
+}
+
+/* Takes the definition over, whole. 0 or -1. */
+static int set_definition(struct flow *flow, const struct fdtape_flow *def)
+{
+	struct play_section *section = flow->section;
+	char *name = flow->name;
+
+	if (!name || strcmp(name, def->name) != 0) {
+		name = strdup(def->name);
+		if (!name)
+			return -1;
+		free(flow->name);
+		flow->name = name;
+	}
+	flow->pub.def = *def;
+	flow->pub.def.name = name;
+	if (flow->pub.def.kind == FDTAPE_KIND_LIBRARY)
+		flow->pub.tls.library = name;
+	flow->pub.opened = def->flags & FDTAPE_FLOW_PREOPENED ? 0 : play_wall(section, def->opened);
+	flow->pub.closed = def->closed ? play_wall(section, def->closed) : 0;
+	for (int dir = 0; dir < 2; dir++)
+		if (def->bytes[dir] > flow->pub.traffic[dir].bytes)
+			flow->pub.traffic[dir].bytes = def->bytes[dir];
+	return 0;
+}
+
+void flow_define(struct play_section *section, const struct fdtape_flow *def)
+{
+	struct player *p = section->player;
+	struct flow *flow = map_get(&section->flows, def->id);
+	struct fdtape_flow checked = *def;
+	bool is_new = !flow;
+
+	if (is_new)
+		flow = flow_new(section, def);
+	if (!flow) {
+		play_fail(p, FDTAPE_ERR_MEMORY);
+		return;
+	}
+	/* What a flow is does not change with what more is known of it. */
+	if (!is_new) {
+		checked.kind = flow->pub.def.kind;
+		checked.inode = flow->pub.def.inode ? flow->pub.def.inode : def->inode;
+	}
+	if (checked.closed == 0)
+		checked.closed = flow->pub.def.closed;
+	bool had_inode = flow->pub.def.inode != 0;
+
+	if (set_definition(flow, &checked) < 0) {
+		play_fail(p, FDTAPE_ERR_MEMORY);
+		return;
+	}
+	share_role(flow, !had_inode);
+	if (is_new && is_stream(&checked)) {
+		const struct tls_flow_sink sink = {.context = flow, .plain = on_plain, .key = on_key};
+
+		flow->tls = tls_flow_new(&p->secrets, &flow->pub.tls, checked.pid,
+		                         checked.flags & FDTAPE_FLOW_PREOPENED, &sink);
+		if (!flow->tls)
+			play_fail(p, FDTAPE_ERR_MEMORY);
+	}
+	if (!is_new && flow->told && p->sink.flow_updated && !p->stop)
+		p->stop = p->sink.flow_updated(p->sink.context, &flow->pub);
+	flow->chosen |= choice_takes_flow(&p->choice, &flow->pub);
+	if (p->timeline.inputs[p->now_input].wall >= p->since && p->timeline.inputs[p->now_input].wall <= p->until)
+		flow_tell(flow);
+	if (checked.closed && !flow->closing) {
+		flow->closing = p->n_events + 1;
+		*p->closing_end = flow;
+		p->closing_end = &flow->next_closing;
+	}
+}
+
+static void unlink_closing(struct flow *flow)
+{
+	struct player *p = player_of(flow);
+	struct flow **at;
+
+	if (!flow->closing)
+		return;
+	for (at = &p->closing; *at != flow; at = &(*at)->next_closing)
+		;
+	*at = flow->next_closing;
+	if (!*at)
+		p->closing_end = at;
+}
+
+void flow_close(struct flow *flow)
+{
+	struct player *p = player_of(flow);
+	uint64_t now = p->timeline.inputs[p->now_input].wall, opened = flow->pub.opened,
+	         closed = flow->pub.closed ? flow->pub.closed : now;
+	const struct stamp stamp = {
+	        .wall = closed, .tid = flow->pub.def.tid, .shown = closed >= p->since && closed <= p->until};
+	bool ended = flow->pub.def.closed || flow->lane[FDTAPE_IN].ended;
+
+	unlink_closing(flow);
+	for (int dir = 0; dir < 2; dir++)
+		assembly_finish(&flow->lane[dir].assembly, flow->pub.traffic[dir].bytes, &stamp, emitter_of(flow),
+		                &flow->lane[dir]);
+	if (flow->tls)
+		fail(flow, tls_flow_finish(flow->tls));
+	release_held(flow);
+	for (int dir = 0; dir < 2; dir++)
+		fail(flow, plaintext_finish(&flow->lane[dir].plain, &stamp, emit_plain, &flow->lane[dir]));
+	if (flow->tls)
+		judge_plaintext(flow);
+	if (flow->http)
+		fail(flow, proto_http1.finish(flow->http, ended));
+	if (opened <= p->until && closed >= p->since)
+		flow_tell(flow);
+	if (flow->told && p->sink.flow_closed && !p->stop)
+		p->stop = p->sink.flow_closed(p->sink.context, &flow->pub);
+	unshare(flow);
+	map_take(&flow->section->flows, flow->pub.def.id);
+	flow_free(flow);
+}

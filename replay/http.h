@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef HTTP_H
+#define HTTP_H
+
+/*
+ * HTTP messages as found in byte streams with holes (RFC 9110, 9112). See http1.c.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_header {
+	const char *name; /* as sent; may hold any bytes but NUL */
+	const char *value;
+};
+
+struct http_message {
+	bool seen;                         /* at least its first line */
+	bool complete;                     /* to its last byte, without a hole */
+	const struct http_header *headers; /* in order, as sent */
+	size_t n_headers;
+	uint64_t body_bytes; /* of the entity body after de-chunking, before content decoding; as far as it was
+	                      * carried, holes of known length included */
+	bool body_whole;     /* no byte of the body is missing: sha256 is valid */
+	uint8_t body_sha256[32];
+};
+
+/* A request and its response as seen by one process. */
+struct http_exchange {
+	const char *version;   /* of the request, "HTTP/1.1"; the response's when the request was not seen */
+	int64_t stream;        /* HTTP/2 stream; -1 for HTTP/1 */
+	const char *method;    /* NULL when the request was not seen, as the next three */
+	const char *target;    /* as sent */
+	const char *authority; /* of the target, else Host; NULL: none */
+	const char *scheme;    /* "http", "https" */
+	int status;            /* 0: no response */
+	const char *reason;    /* NULL: none */
+	struct http_message request;
+	struct http_message response;
+	/* Wall times, ns since the epoch: the first byte of the request, the first and the last of the response;
+	 * 0: not seen. */
+	uint64_t start;
+	uint64_t first_byte;
+	uint64_t end;
+	bool complete; /* both messages are */
+};
+
+#endif

@@ -1,0 +1,871 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation
+ *
+ * Each direction of the flow is a *half* that reads message after message: head, body, next head. Which half carries
+ * requests is told by the first lines themselves, so neither port nor role matters. A half whose bytes are no HTTP/1, or
+ * that lost its place behind a hole, is *off*; it says nothing any more.
+ *
+ * Requests open exchanges, which queue up in the order of the requests; responses answer the first that has none yet
+ * (RFC 9112, 9.3). The exchange at the head of the queue is told when both of its messages have ended or can't.
+ * Should a response's bytes be seen before its request's (two threads, late secrets), they wait for it.
+ *
+ * Everything that a peer can make long is bounded: lines, heads, headers, the queue, what waits.
+ */
+#include <openssl/evp.h>
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "replay/buffer.h"
+#include "replay/proto.h"
+
+enum {
+	METHOD_MAX = 32,
+	FIRST_LINE_MAX = 64 << 10,
+	HEAD_MAX = 256 << 10,
+	HEADERS_MAX = 1000,
+	CHUNK_LINE_MAX = 4 << 10,
+	TRAILERS_MAX = 64 << 10,
+	EXCHANGES_MAX = 1000, /* requests that wait for their responses */
+	WAITING_MAX = 256 << 10,
+};
+
+/* What a message's head points into. */
+struct head {
+	struct buffer text;
+	struct http_header *headers;
+};
+
+struct exchange {
+	struct exchange *next;
+	struct http_exchange told;
+	struct head request, response;
+	char *authority; /* cut out of an absolute target */
+	EVP_MD_CTX *request_hash, *response_hash;
+	bool request_done, response_done;
+};
+
+enum state {
+	FIRST_LINE, /* of the next message */
+	HEAD,
+	BODY,        /* `left` bytes, by Content-Length */
+	BODY_TO_END, /* until the connection closes */
+	CHUNK_LINE,
+	CHUNK,
+	CHUNK_END,
+	TRAILERS,
+	OFF,
+};
+
+enum kind {
+	UNDECIDED,
+	REQUESTS,
+	RESPONSES
+};
+
+struct half {
+	struct http1 *flow;
+	enum kind kind;
+	enum state state;
+	struct buffer text; /* of the head, or of a line that is not complete */
+	size_t line;        /* where the line begins in it */
+	uint64_t left;
+	uint64_t trailers; /* bytes of them */
+	uint64_t since;    /* wall time of the message's first byte */
+	struct exchange *exchange;
+	struct buffer waiting; /* a response's bytes whose request was not seen yet */
+	struct stamp waiting_stamp;
+};
+
+struct http1 {
+	struct proto_flow flow;
+	struct proto_sink sink;
+	struct half half[2];
+	struct exchange *first, **end;
+	size_t n;
+};
+
+/* ---- exchanges -------------------------------------------------------------------------------------------------- */
+
+static void exchange_free(struct exchange *x)
+{
+	buffer_release(&x->request.text);
+	buffer_release(&x->response.text);
+	free(x->request.headers);
+	free(x->response.headers);
+	free(x->authority);
+	EVP_MD_CTX_free(x->request_hash);
+	EVP_MD_CTX_free(x->response_hash);
+	free(x);
+}
+
+static struct exchange *exchange_new(struct http1 *h)
+{
+	struct exchange *x = calloc(1, sizeof *x);
+
+	if (!x)
+		return NULL;
+	x->told.stream = -1;
+	*h->end = x;
+	h->end = &x->next;
+	h->n++;
+	return x;
+}
+
+static void finish_body(struct http_message *message, EVP_MD_CTX *hash)
+{
+	if (!message->body_whole)
+		return;
+	if (!hash || EVP_DigestFinal_ex(hash, message->body_sha256, NULL) <= 0)
+		message->body_whole = false;
+}
+
+/* The half lost its place, or the conversation is not HTTP/1 any more. What it was reading stays as it is. */
+static void turn_off(struct half *half)
+{
+	half->state = OFF;
+	half->exchange = NULL;
+	buffer_release(&half->text);
+	buffer_release(&half->waiting);
+	half->line = 0;
+}
+
+static void turn_both_off(struct http1 *h)
+{
+	turn_off(&h->half[0]);
+	turn_off(&h->half[1]);
+}
+
+static void tell_first(struct http1 *h)
+{
+	struct exchange *x = h->first;
+	struct http_exchange *told = &x->told;
+
+	finish_body(&told->request, x->request_hash);
+	finish_body(&told->response, x->response_hash);
+	told->scheme =
+	        h->flow.tls->verdict == TLS_VERDICT_TLS || h->flow.tls->verdict == TLS_VERDICT_MIXED ? "https" : "http";
+	told->complete = told->request.complete && told->response.complete;
+	h->sink.http(h->sink.context, told);
+	for (int i = 0; i < 2; i++)
+		if (h->half[i].exchange == x)
+			turn_off(&h->half[i]); /* it was not over; there was no more room to wait */
+	h->first = x->next;
+	if (!h->first)
+		h->end = &h->first;
+	h->n--;
+	exchange_free(x);
+}
+
+/* Does the direction of this kind say nothing any more? One that never spoke is what the other one is not. */
+static bool is_off(const struct http1 *h, enum kind kind)
+{
+	for (int i = 0; i < 2; i++)
+		if (h->half[i].state == OFF &&
+		    (h->half[i].kind == kind || (h->half[i].kind == UNDECIDED && h->half[!i].kind != kind)))
+			return true;
+	return false;
+}
+
+/* Tells, from the first on, what can't become more complete. */
+static void tell_finished(struct http1 *h)
+{
+	bool no_requests = is_off(h, REQUESTS), no_responses = is_off(h, RESPONSES);
+
+	while (h->first && (h->first->request_done || no_requests) && (h->first->response_done || no_responses))
+		tell_first(h);
+}
+
+/* ---- heads ------------------------------------------------------------------------------------------------------ */
+
+static bool is_token(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool is_version(const char *text, size_t len)
+{
+	return len == 8 && memcmp(text, "HTTP/1.", 7) == 0 && text[7] >= '0' && text[7] <= '9';
+}
+
+/* Could these bytes, as far as there are any, begin a message of this kind? */
+static bool plausible(enum kind kind, const uint8_t *p, size_t n)
+{
+	size_t i;
+
+	if (kind != REQUESTS) {
+		if (memcmp(p, "HTTP/1.", n < 7 ? n : 7) == 0)
+			return true;
+		if (kind == RESPONSES)
+			return false;
+	}
+	for (i = 0; i < n && is_token(p[i]); i++)
+		;
+	return i <= METHOD_MAX && (i == n || (i > 0 && p[i] == ' '));
+}
+
+/* "GET /path HTTP/1.1": sets the NULs; the target may hold spaces, as some send it. */
+static bool parse_request_line(char *line, struct http_exchange *told)
+{
+	char *space = strchr(line, ' '), *last = strrchr(line, ' ');
+
+	if (!space || last == space || space == line || !is_version(last + 1, strlen(last + 1)))
+		return false;
+	*space = *last = '\0';
+	told->method = line;
+	told->target = space + 1;
+	told->version = last + 1;
+	return true;
+}
+
+/* "HTTP/1.1 200 OK" */
+static bool parse_status_line(char *line, struct http_exchange *told)
+{
+	char *p;
+	int status = 0;
+
+	if (strlen(line) < 12 || !is_version(line, 8) || line[8] != ' ')
+		return false;
+	for (p = line + 9; p < line + 12; p++) {
+		if (*p < '0' || *p > '9')
+			return false;
+		status = status * 10 + (*p - '0');
+	}
+	if (status < 100 || (*p && *p != ' '))
+		return false;
+	line[8] = '\0';
+	told->status = status;
+	told->reason = *p ? p + 1 : p;
+	if (!told->version)
+		told->version = line;
+	return true;
+}
+
+static char *trim(char *text)
+{
+	size_t len;
+
+	while (*text == ' ' || *text == '\t')
+		text++;
+	for (len = strlen(text); len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'); len--)
+		;
+	text[len] = '\0';
+	return text;
+}
+
+/* Ends the line at p with a NUL, and tells where the next one begins; NULL at the end. */
+static char *cut_line(char *p)
+{
+	char *end = strchr(p, '\n');
+
+	if (!end)
+		return NULL;
+	*end = '\0';
+	if (end > p && end[-1] == '\r')
+		end[-1] = '\0';
+	return end + 1;
+}
+
+/*
+ * Splits the head, whose text ends with an empty line, into its first line and the headers. The text is changed in
+ * place; what points into it is valid as long as it. 1; 0: that is no head; -1: no memory.
+ */
+static int parse_head(struct head *head, char **first, struct http_message *message)
+{
+	char *p, *next, *line, *value;
+	size_t n = 0;
+
+	if (buffer_add(&head->text, "", 1) < 0)
+		return -1;
+	p = (char *)head->text.data;
+	for (size_t i = 0; i + 1 < head->text.len; i++) {
+		if (p[i] == '\0')
+			p[i] = ' '; /* RFC 9110, 5.5 */
+		/* A line that begins with a space continues the one before (RFC 9112, 5.2). */
+		if (p[i] == '\n' && n > 0 && (p[i + 1] == ' ' || p[i + 1] == '\t')) {
+			p[i] = ' ';
+			if (p[i - 1] == '\r')
+				p[i - 1] = ' ';
+		}
+		n += p[i] == '\n';
+	}
+	if (n > HEADERS_MAX + 2)
+		return 0;
+	head->headers = calloc(n, sizeof *head->headers);
+	if (!head->headers)
+		return -1;
+	*first = p;
+	message->headers = head->headers;
+	for (line = cut_line(p); line && (next = cut_line(line)); line = next) {
+		if (!*line)
+			break;
+		value = strchr(line, ':');
+		if (value)
+			*value++ = '\0';
+		head->headers[message->n_headers++] =
+		        (struct http_header){.name = line, .value = value ? trim(value) : ""};
+	}
+	message->seen = true;
+	message->body_whole = true;
+	return 1;
+}
+
+/* The last header of this name; NULL: none. */
+static const char *header(const struct http_message *message, const char *name)
+{
+	for (size_t i = message->n_headers; i-- > 0;)
+		if (strcasecmp(message->headers[i].name, name) == 0)
+			return message->headers[i].value;
+	return NULL;
+}
+
+static bool is_chunked(const char *coding)
+{
+	const char *last = strrchr(coding, ',');
+
+	for (last = last ? last + 1 : coding; *last == ' ' || *last == '\t'; last++)
+		;
+	return strcasecmp(last, "chunked") == 0;
+}
+
+static bool parse_length(const char *text, uint64_t *len)
+{
+	*len = 0;
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || *len > (UINT64_MAX >> 1) / 10)
+			return false;
+		*len = *len * 10 + (uint64_t)(*text - '0');
+	}
+	return true;
+}
+
+/* ---- messages --------------------------------------------------------------------------------------------------- */
+
+static struct http_message *message_of(const struct half *half)
+{
+	return half->kind == REQUESTS ? &half->exchange->told.request : &half->exchange->told.response;
+}
+
+static int feed(struct half *half, const uint8_t *data, uint64_t len, const struct stamp *stamp);
+
+/* The message at hand ended at its last byte. */
+static void end_message(struct half *half, const struct stamp *stamp)
+{
+	struct exchange *x = half->exchange;
+	struct http_message *message = message_of(half);
+
+	message->complete = message->body_whole;
+	if (half->kind == REQUESTS) {
+		x->request_done = true;
+	} else {
+		x->response_done = true;
+		x->told.end = stamp->wall;
+	}
+	half->exchange = NULL;
+	half->state = FIRST_LINE;
+}
+
+static EVP_MD_CTX *hash_new(void)
+{
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+
+	if (hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) > 0)
+		return hash;
+	EVP_MD_CTX_free(hash);
+	return NULL;
+}
+
+/* Where the body ends: RFC 9112, 6.3. False: it can't be known, for the head contradicts itself. */
+static bool begin_body(struct half *half, bool none, const struct stamp *stamp)
+{
+	const struct http_message *message = message_of(half);
+	const char *coding = header(message, "Transfer-Encoding"), *length = header(message, "Content-Length");
+
+	if (none) {
+		end_message(half, stamp);
+	} else if (coding && is_chunked(coding)) {
+		half->state = CHUNK_LINE;
+	} else if (coding && half->kind == REQUESTS) {
+		return false;
+	} else if (length && !coding) {
+		if (!parse_length(length, &half->left))
+			return false;
+		half->state = BODY;
+		if (half->left == 0)
+			end_message(half, stamp);
+	} else if (half->kind == REQUESTS) {
+		end_message(half, stamp);
+	} else {
+		half->state = BODY_TO_END;
+	}
+	return true;
+}
+
+/* Who is asked: RFC 9110, 7.1. */
+static int find_authority(struct exchange *x)
+{
+	struct http_exchange *told = &x->told;
+	const char *at = strstr(told->target, "://");
+	size_t len;
+
+	if (strcmp(told->method, "CONNECT") == 0) {
+		told->authority = told->target;
+	} else if (told->target[0] != '/' && at) {
+		at += 3;
+		len = strcspn(at, "/?#");
+		x->authority = malloc(len + 1);
+		if (!x->authority)
+			return -1;
+		memcpy(x->authority, at, len);
+		x->authority[len] = '\0';
+		told->authority = x->authority;
+	} else {
+		told->authority = header(&told->request, "Host");
+	}
+	return 0;
+}
+
+static int begin_request(struct half *half, const struct stamp *stamp)
+{
+	struct http1 *h = half->flow;
+	struct half *responses = &h->half[half == &h->half[0]];
+	struct exchange *x;
+	struct buffer waiting;
+	char *line = NULL;
+	int result;
+
+	if (h->n >= EXCHANGES_MAX)
+		tell_first(h);
+	x = exchange_new(h);
+	if (!x)
+		return -1;
+	x->request.text = half->text;
+	half->text = (struct buffer){0};
+	x->told.start = half->since;
+	half->exchange = x;
+	result = parse_head(&x->request, &line, &x->told.request);
+	if (result < 0)
+		return -1;
+	if (result == 0 || !parse_request_line(line, &x->told)) {
+		x->told.request = (struct http_message){0};
+		x->told.method = x->told.target = x->told.version = NULL;
+		turn_off(half);
+		return 0;
+	}
+	x->request_hash = hash_new();
+	if (!x->request_hash || find_authority(x) < 0)
+		return -1;
+	if (!begin_body(half, false, stamp))
+		turn_off(half);
+	if (responses->waiting.len > 0) {
+		waiting = responses->waiting;
+		responses->waiting = (struct buffer){0};
+		result = feed(responses, waiting.data, waiting.len, &responses->waiting_stamp);
+		buffer_release(&waiting);
+		return result;
+	}
+	return 0;
+}
+
+/* The exchange that a response answers; one without a request if none waits. */
+static struct exchange *to_answer(struct http1 *h)
+{
+	struct exchange *x = h->first;
+
+	while (x && x->response_done)
+		x = x->next;
+	if (x)
+		return x;
+	x = exchange_new(h);
+	if (x)
+		x->request_done = true; /* it never comes */
+	return x;
+}
+
+static int begin_response(struct half *half, const struct stamp *stamp)
+{
+	struct http1 *h = half->flow;
+	struct exchange *x = to_answer(h);
+	struct head *head;
+	const char *method, *version;
+	char *line = NULL;
+	bool none;
+	int result;
+
+	if (!x)
+		return -1;
+	half->exchange = x;
+	head = &x->response;
+	buffer_release(&head->text);
+	free(head->headers);
+	head->headers = NULL;
+	head->text = half->text;
+	half->text = (struct buffer){0};
+	x->told.response = (struct http_message){0};
+	version = x->told.version;
+	result = parse_head(head, &line, &x->told.response);
+	if (result < 0)
+		return -1;
+	if (result == 0 || !parse_status_line(line, &x->told)) {
+		x->told.response = (struct http_message){0};
+		turn_off(half);
+		return 0;
+	}
+	if (x->told.status < 200 && x->told.status != 101) {
+		/* An interim response; the final one is still to come. */
+		x->told.response = (struct http_message){0};
+		x->told.status = 0;
+		x->told.reason = NULL;
+		x->told.version = version;
+		half->exchange = NULL;
+		half->state = FIRST_LINE;
+		return 0;
+	}
+	x->told.first_byte = half->since;
+	x->response_hash = hash_new();
+	if (!x->response_hash)
+		return -1;
+	method = x->told.method ? x->told.method : "";
+	if (x->told.status == 101 || (strcmp(method, "CONNECT") == 0 && x->told.status / 100 == 2)) {
+		/* From here on another protocol is spoken. */
+		end_message(half, stamp);
+		if (!x->request_done) {
+			x->request_done = true;
+			x->told.request.complete = x->told.request.body_whole;
+		}
+		turn_both_off(h);
+		return 0;
+	}
+	none = strcmp(method, "HEAD") == 0 || x->told.status == 204 || x->told.status == 304;
+	if (!begin_body(half, none, stamp))
+		turn_off(half);
+	return 0;
+}
+
+static int take_body(struct half *half, const uint8_t *data, uint64_t len)
+{
+	struct http_message *message = message_of(half);
+	EVP_MD_CTX *hash = half->kind == REQUESTS ? half->exchange->request_hash : half->exchange->response_hash;
+
+	message->body_bytes += len;
+	if (!data)
+		message->body_whole = false;
+	else if (message->body_whole && EVP_DigestUpdate(hash, data, len) <= 0)
+		return -1;
+	return 0;
+}
+
+/* ---- one direction ---------------------------------------------------------------------------------------------- */
+
+/* Adds to the text what belongs to the line at hand: the number of bytes, or -1. *whole: the line ends with them. */
+static int64_t take_line(struct half *half, const uint8_t *data, size_t len, bool *whole)
+{
+	const uint8_t *end = memchr(data, '\n', len);
+	size_t n = end ? (size_t)(end - data) + 1 : len;
+
+	*whole = end != NULL;
+	return buffer_add(&half->text, data, n) < 0 ? -1 : (int64_t)n;
+}
+
+static bool line_is_empty(const struct half *half)
+{
+	const uint8_t *line = half->text.data + half->line;
+	size_t len = half->text.len - half->line;
+
+	return (len == 1 && line[0] == '\n') || (len == 2 && line[0] == '\r' && line[1] == '\n');
+}
+
+static void start_line(struct half *half)
+{
+	half->text.len = 0;
+	half->line = 0;
+}
+
+/* The first line of a message tells what its direction carries. */
+static void judge_first_line(struct half *half, bool whole)
+{
+	struct http1 *h = half->flow;
+	const uint8_t *p = half->text.data;
+	size_t n = half->text.len;
+	enum kind kind = half->kind;
+
+	if (!plausible(kind, p, n) || n > FIRST_LINE_MAX) {
+		/* Not even the first message is HTTP: nor is the other direction. */
+		if (kind == UNDECIDED)
+			turn_both_off(h);
+		else
+			turn_off(half);
+		return;
+	}
+	if (!whole)
+		return;
+	half->kind = memcmp(p, "HTTP/1.", n < 7 ? n : 7) == 0 ? RESPONSES : REQUESTS;
+	if (half->kind == REQUESTS) {
+		/* "METHOD TARGET HTTP/1.x"; that is checked here so that other protocols make no exchange. */
+		size_t end = n - 1;
+
+		if (end > 0 && p[end - 1] == '\r')
+			end--;
+		if (end < 12 || !is_version((const char *)p + end - 8, 8) || p[end - 9] != ' ') {
+			half->kind = kind;
+			if (kind == UNDECIDED)
+				turn_both_off(h);
+			else
+				turn_off(half);
+			return;
+		}
+	}
+	if (kind == UNDECIDED && h->half[half == &h->half[0]].kind == half->kind) {
+		half->kind = kind; /* both can't be */
+		turn_off(half);
+		return;
+	}
+	half->state = HEAD;
+	half->line = n;
+}
+
+/* Must this response wait for its request? */
+static bool has_to_wait(const struct half *half)
+{
+	const struct http1 *h = half->flow;
+	const struct half *requests = &h->half[half == &h->half[0]];
+
+	if (h->flow.preopened || requests->state == OFF)
+		return false;
+	for (const struct exchange *x = h->first; x; x = x->next)
+		if (!x->response_done)
+			return false;
+	return true;
+}
+
+static bool parse_chunk_line(struct half *half)
+{
+	const uint8_t *p = half->text.data;
+	size_t digits = 0;
+
+	half->left = 0;
+	for (;; p++, digits++) {
+		if (*p >= '0' && *p <= '9')
+			half->left = half->left << 4 | (uint64_t)(*p - '0');
+		else if ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'f')
+			half->left = half->left << 4 | (uint64_t)((*p | 0x20) - 'a' + 10);
+		else
+			break; /* the line feed at the latest */
+	}
+	return digits >= 1 && digits <= 15 && strchr(";\r\n \t", *p);
+}
+
+/* Takes the next part of a line-wise state: the number of bytes used, or -1. */
+static int64_t feed_line(struct half *half, const uint8_t *data, size_t len, const struct stamp *stamp)
+{
+	bool whole;
+	int64_t n = take_line(half, data, len, &whole);
+
+	if (n < 0)
+		return -1;
+	switch (half->state) {
+	case FIRST_LINE:
+		if (half->text.len == (size_t)n)
+			half->since = stamp->wall;
+		if (whole && line_is_empty(half)) {
+			start_line(half); /* some send one too many: RFC 9112, 2.2 */
+			break;
+		}
+		/* A line end on its own may still come as a pair. */
+		if (half->text.len == 1 && half->text.data[0] == '\r')
+			break;
+		judge_first_line(half, whole);
+		break;
+	case HEAD:
+		if (half->text.len > HEAD_MAX) {
+			turn_off(half);
+			break;
+		}
+		if (!whole)
+			break;
+		if (!line_is_empty(half)) {
+			half->line = half->text.len;
+			break;
+		}
+		half->line = 0;
+		if ((half->kind == REQUESTS ? begin_request(half, stamp) : begin_response(half, stamp)) < 0)
+			return -1;
+		break;
+	case CHUNK_LINE:
+		if (whole ? !parse_chunk_line(half) : half->text.len > CHUNK_LINE_MAX) {
+			turn_off(half);
+		} else if (whole) {
+			start_line(half);
+			half->state = half->left > 0 ? CHUNK : TRAILERS;
+			half->trailers = 0;
+		}
+		break;
+	case CHUNK_END:
+		if (whole ? !line_is_empty(half) : half->text.len > 1) {
+			turn_off(half);
+		} else if (whole) {
+			start_line(half);
+			half->state = CHUNK_LINE;
+		}
+		break;
+	case TRAILERS:
+		half->trailers += (uint64_t)n;
+		if (half->trailers > TRAILERS_MAX) {
+			turn_off(half);
+		} else if (whole && line_is_empty(half)) {
+			start_line(half);
+			end_message(half, stamp);
+		} else if (whole) {
+			start_line(half);
+		}
+		break;
+	default:
+		break;
+	}
+	return n;
+}
+
+/* Takes body bytes; data NULL: a hole. */
+static int64_t feed_body(struct half *half, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	uint64_t n = half->state != BODY_TO_END && half->left < len ? half->left : len;
+
+	if (take_body(half, data, n) < 0)
+		return -1;
+	if (half->kind == RESPONSES)
+		half->exchange->told.end = stamp->wall;
+	if (half->state == BODY_TO_END)
+		return (int64_t)n;
+	half->left -= n;
+	if (half->left == 0 && half->state == CHUNK)
+		half->state = CHUNK_END;
+	else if (half->left == 0)
+		end_message(half, stamp);
+	return (int64_t)n;
+}
+
+static int feed(struct half *half, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	while (len > 0 && half->state != OFF) {
+		int64_t n;
+
+		if (half->state == BODY || half->state == CHUNK || half->state == BODY_TO_END) {
+			n = feed_body(half, data, len, stamp);
+		} else if (half->state == HEAD && half->kind == RESPONSES && has_to_wait(half)) {
+			if (half->waiting.len == 0)
+				half->waiting_stamp = *stamp;
+			if (half->waiting.len + len <= WAITING_MAX)
+				return buffer_add(&half->waiting, data, len);
+			turn_off(half);
+			return 0;
+		} else {
+			n = feed_line(half, data, len, stamp);
+		}
+		if (n < 0)
+			return -1;
+		data += n;
+		len -= (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Nothing is known of the next `len` bytes; 0: nor how many they are. */
+static int feed_hole(struct half *half, uint64_t len, const struct stamp *stamp)
+{
+	bool in_body = half->state == BODY || half->state == CHUNK || half->state == BODY_TO_END;
+
+	if (half->state == OFF)
+		return 0;
+	if (in_body && len > 0 && len < INT64_MAX && (half->state == BODY_TO_END || len <= half->left))
+		return feed_body(half, NULL, len, stamp) < 0 ? -1 : 0;
+	/* The end of the message is somewhere in there, and the beginning of others perhaps. */
+	if (half->exchange) {
+		if (in_body && len > 0 && len < INT64_MAX)
+			take_body(half, NULL, half->left);
+		message_of(half)->body_whole = false;
+	}
+	turn_off(half);
+	return 0;
+}
+
+/* ---- the protocol ----------------------------------------------------------------------------------------------- */
+
+static void *http1_open(const struct proto_flow *flow, const struct proto_sink *sink)
+{
+	struct http1 *h = calloc(1, sizeof *h);
+
+	if (!h)
+		return NULL;
+	h->flow = *flow;
+	h->sink = *sink;
+	h->end = &h->first;
+	h->half[0].flow = h->half[1].flow = h;
+	return h;
+}
+
+static int http1_feed(void *state, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct http1 *h = state;
+	int result = data ? feed(&h->half[dir], data, len, stamp) : feed_hole(&h->half[dir], len, stamp);
+
+	tell_finished(h);
+	return result;
+}
+
+static int http1_finish(void *state, bool closed)
+{
+	struct http1 *h = state;
+
+	for (int i = 0; i < 2; i++) {
+		struct half *half = &h->half[i], *requests = &h->half[!i];
+
+		if (half->waiting.len > 0) {
+			/* Its request never came. */
+			struct buffer waiting = half->waiting;
+
+			half->waiting = (struct buffer){0};
+			turn_off(requests);
+			if (feed(half, waiting.data, waiting.len, &half->waiting_stamp) < 0) {
+				buffer_release(&waiting);
+				return -1;
+			}
+			buffer_release(&waiting);
+		}
+		if (half->state == BODY_TO_END && half->exchange) {
+			message_of(half)->complete = closed && message_of(half)->body_whole;
+			half->exchange->response_done = true;
+		}
+	}
+	while (h->first)
+		tell_first(h);
+	return 0;
+}
+
+static void http1_free(void *state)
+{
+	struct http1 *h = state;
+	struct exchange *x;
+
+	if (!h)
+		return;
+	while ((x = h->first)) {
+		h->first = x->next;
+		exchange_free(x);
+	}
+	for (int i = 0; i < 2; i++) {
+		buffer_release(&h->half[i].text);
+		buffer_release(&h->half[i].waiting);
+	}
+	free(h);
+}
+
+const struct proto proto_http1 = {
+        .open = http1_open,
+        .feed = http1_feed,
+        .finish = http1_finish,
+        .free = http1_free,
+};

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef PLAYER_STATE_H
+#define PLAYER_STATE_H
+
+/*
+ * The inside of the player, shared by its files: player.c (the run), flow.c (one flow's bytes, from the wire to the
+ * messages), bind.c (library calls to sockets), process.c, timeline.c (several tapes in one order).
+ */
+#include "replay/assembly.h"
+#include "replay/map.h"
+#include "replay/plaintext.h"
+#include "replay/player.h"
+#include "replay/proto.h"
+#include "replay/timeline.h"
+#include "replay/tls_flow.h"
+#include "replay/tls_store.h"
+
+struct process {
+	struct player_process pub;
+	unsigned refs;
+	bool placeholder; /* nothing but the pid is known */
+	uint64_t exited;  /* number of the event; 0: it lives */
+	char *comm, *exe, *cmdline;
+};
+
+/* One direction of a flow. */
+struct lane {
+	struct flow *flow;
+	enum fdtape_dir dir;
+	struct assembly assembly;
+	struct plaintext plain;
+	bool ended;          /* IN: read() told the end */
+	uint64_t calls_end;  /* socket: up to where library calls delivered plaintext */
+	uint64_t calls_skew; /* library: what to add to an offset of its own to get one of the bound socket's */
+	struct held_call *held, *held_last; /* library: not bound yet, but may be */
+	uint64_t held_bytes;
+};
+
+struct flow {
+	struct player_flow pub; /* first, so that a player_flow is a flow */
+	struct play_section *section;
+	struct process *process;
+	char *name;    /* def.name */
+	char *library; /* tls.library */
+	struct lane lane[2];
+	struct tls_flow *tls; /* NULL: not a byte stream */
+	void *http;
+	uint64_t bound; /* library: id of the socket flow; 0: none */
+	bool chosen;
+	bool told;       /* flow_opened() was called */
+	bool close_seen; /* close() was */
+	/* It was closed; late events of other threads may still come. */
+	struct flow *next_closing;
+	uint64_t closing; /* when: number of the event, plus 1; 0: it is not */
+};
+
+/* The section that an input is in, and all that is valid within it. */
+struct play_section {
+	struct player *player;
+	bool begun;
+	uint64_t ordinal; /* of the section, from 0, in the play */
+	uint64_t base;    /* of the flows' numbers */
+	struct fdtape_clock clock;
+	struct map flows;     /* by id: struct flow */
+	struct map processes; /* by pid: struct process */
+	struct map threads;   /* by tid: struct thread */
+	struct map sockets;   /* by inode: struct shared_socket */
+	size_t sweep_at;      /* number of processes that calls for sweeping out the dead */
+};
+
+struct player {
+	struct player_sink sink;
+	struct player_choice choice;
+	uint64_t since, until; /* of the choice, as wall times */
+	struct timeline timeline;
+	struct play_section *sections; /* one for each input */
+	size_t n_inputs;
+	struct play_section *now;
+	size_t now_input;
+	struct tls_store secrets;
+	uint64_t n_sections, n_events, n_damaged;
+	uint64_t highest; /* number of a flow */
+	struct flow *closing, **closing_end;
+	int stop; /* what player_run() will return; 0: go on */
+	char message[1024];
+};
+
+/* ---- player.c ---- */
+uint64_t play_wall(const struct play_section *section, uint64_t monotonic);
+void play_fail(struct player *player, int error);
+/* Is a call (a message, a life) between these wall times chosen? */
+bool play_in_time(const struct player *player, uint64_t from, uint64_t to);
+
+/* ---- choice.c ---- */
+bool choice_takes_process(const struct player_choice *choice, const struct player_process *process);
+bool choice_takes_flow(const struct player_choice *choice, const struct player_flow *flow);
+bool choice_takes_event(const struct player_choice *choice, const struct player_process *process,
+                        const struct fdtape_event *event);
+
+/* ---- process.c ---- */
+/* The image that runs under this pid now; a placeholder if none was defined. NULL without memory. */
+struct process *process_get(struct play_section *section, uint32_t pid);
+struct process *process_define(struct play_section *section, const struct fdtape_process *def);
+void process_exited(struct play_section *section, uint32_t pid);
+void process_release(struct process *process);
+void process_release_all(struct play_section *section);
+
+/* ---- flow.c ---- */
+void flow_define(struct play_section *section, const struct fdtape_flow *def);
+/* The bytes that a call carried on the flow. */
+void flow_event(struct flow *flow, const struct fdtape_event *event, const struct stamp *stamp);
+/* What a library call delivered of this socket flow's plaintext. */
+void flow_calls(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp);
+/* Calls flow_opened() unless that was done or the flow is not chosen. */
+void flow_tell(struct flow *flow);
+/* The flow's end: everything is told, and it is gone. */
+void flow_close(struct flow *flow);
+/* The library flow was bound to a socket flow: what its calls delivered before goes there. */
+void flow_bound(struct flow *library, struct flow *socket);
+/* Nothing that calls delivered waits any more for what comes between. */
+void flow_settle_calls(struct flow *flow);
+bool flow_has_pending(const struct flow *flow);
+
+/* ---- bind.c ---- */
+/* Remembers a socket's data call of its thread. */
+void bind_remember(struct play_section *section, const struct fdtape_event *event);
+/* A library call: whose plaintext does it deliver? */
+void bind_library(struct flow *library, const struct fdtape_event *event, const struct stamp *stamp);
+struct flow *bind_socket(const struct flow *library);
+void bind_release(struct play_section *section);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "replay/tls_suite.h"
+
+#include <stdlib.h>
+
+#include "replay/tls.h"
+
+#define GCM128    TLS_AEAD_GCM, 16, 16, 32, false
+#define GCM256    TLS_AEAD_GCM, 32, 16, 48, false
+#define CHACHA    TLS_AEAD_CHACHA20_POLY1305, 32, 16, 32, false
+#define CCM128    TLS_AEAD_CCM, 16, 16, 32, false
+#define CCM256    TLS_AEAD_CCM, 32, 16, 32, false
+#define CCM128_8  TLS_AEAD_CCM, 16, 8, 32, false
+#define CCM256_8  TLS_AEAD_CCM, 32, 8, 32, false
+#define NAME_ONLY TLS_AEAD_NONE, 0, 0, 32, false
+
+/* By number, for bsearch(). */
+static const struct tls_suite suites[] = {
+        {0x0001, NAME_ONLY, "TLS_RSA_WITH_NULL_MD5"},
+        {0x0002, NAME_ONLY, "TLS_RSA_WITH_NULL_SHA"},
+        {0x0004, NAME_ONLY, "TLS_RSA_WITH_RC4_128_MD5"},
+        {0x0005, NAME_ONLY, "TLS_RSA_WITH_RC4_128_SHA"},
+        {0x000a, NAME_ONLY, "TLS_RSA_WITH_3DES_EDE_CBC_SHA"},
+        {0x0016, NAME_ONLY, "TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA"},
+        {0x002f, NAME_ONLY, "TLS_RSA_WITH_AES_128_CBC_SHA"},
+        {0x0032, NAME_ONLY, "TLS_DHE_DSS_WITH_AES_128_CBC_SHA"},
+        {0x0033, NAME_ONLY, "TLS_DHE_RSA_WITH_AES_128_CBC_SHA"},
+        {0x0034, NAME_ONLY, "TLS_DH_anon_WITH_AES_128_CBC_SHA"},
+        {0x0035, NAME_ONLY, "TLS_RSA_WITH_AES_256_CBC_SHA"},
+        {0x0038, NAME_ONLY, "TLS_DHE_DSS_WITH_AES_256_CBC_SHA"},
+        {0x0039, NAME_ONLY, "TLS_DHE_RSA_WITH_AES_256_CBC_SHA"},
+        {0x003a, NAME_ONLY, "TLS_DH_anon_WITH_AES_256_CBC_SHA"},
+        {0x003b, NAME_ONLY, "TLS_RSA_WITH_NULL_SHA256"},
+        {0x003c, NAME_ONLY, "TLS_RSA_WITH_AES_128_CBC_SHA256"},
+        {0x003d, NAME_ONLY, "TLS_RSA_WITH_AES_256_CBC_SHA256"},
+        {0x0041, NAME_ONLY, "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA"},
+        {0x0045, NAME_ONLY, "TLS_DHE_RSA_WITH_CAMELLIA_128_CBC_SHA"},
+        {0x0067, NAME_ONLY, "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256"},
+        {0x006b, NAME_ONLY, "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256"},
+        {0x0084, NAME_ONLY, "TLS_RSA_WITH_CAMELLIA_256_CBC_SHA"},
+        {0x0088, NAME_ONLY, "TLS_DHE_RSA_WITH_CAMELLIA_256_CBC_SHA"},
+        {0x008c, NAME_ONLY, "TLS_PSK_WITH_AES_128_CBC_SHA"},
+        {0x008d, NAME_ONLY, "TLS_PSK_WITH_AES_256_CBC_SHA"},
+        {0x009c, GCM128, "TLS_RSA_WITH_AES_128_GCM_SHA256"},
+        {0x009d, GCM256, "TLS_RSA_WITH_AES_256_GCM_SHA384"},
+        {0x009e, GCM128, "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256"},
+        {0x009f, GCM256, "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384"},
+        {0x00a2, GCM128, "TLS_DHE_DSS_WITH_AES_128_GCM_SHA256"},
+        {0x00a3, GCM256, "TLS_DHE_DSS_WITH_AES_256_GCM_SHA384"},
+        {0x00a6, GCM128, "TLS_DH_anon_WITH_AES_128_GCM_SHA256"},
+        {0x00a7, GCM256, "TLS_DH_anon_WITH_AES_256_GCM_SHA384"},
+        {0x00a8, GCM128, "TLS_PSK_WITH_AES_128_GCM_SHA256"},
+        {0x00a9, GCM256, "TLS_PSK_WITH_AES_256_GCM_SHA384"},
+        {0x00aa, GCM128, "TLS_DHE_PSK_WITH_AES_128_GCM_SHA256"},
+        {0x00ab, GCM256, "TLS_DHE_PSK_WITH_AES_256_GCM_SHA384"},
+        {0x00ae, NAME_ONLY, "TLS_PSK_WITH_AES_128_CBC_SHA256"},
+        {0x00af, NAME_ONLY, "TLS_PSK_WITH_AES_256_CBC_SHA384"},
+        {0x1301, TLS_AEAD_GCM, 16, 16, 32, true, "TLS_AES_128_GCM_SHA256"},
+        {0x1302, TLS_AEAD_GCM, 32, 16, 48, true, "TLS_AES_256_GCM_SHA384"},
+        {0x1303, TLS_AEAD_CHACHA20_POLY1305, 32, 16, 32, true, "TLS_CHACHA20_POLY1305_SHA256"},
+        {0x1304, TLS_AEAD_CCM, 16, 16, 32, true, "TLS_AES_128_CCM_SHA256"},
+        {0x1305, TLS_AEAD_CCM, 16, 8, 32, true, "TLS_AES_128_CCM_8_SHA256"},
+        {0xc007, NAME_ONLY, "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA"},
+        {0xc008, NAME_ONLY, "TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA"},
+        {0xc009, NAME_ONLY, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"},
+        {0xc00a, NAME_ONLY, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA"},
+        {0xc011, NAME_ONLY, "TLS_ECDHE_RSA_WITH_RC4_128_SHA"},
+        {0xc012, NAME_ONLY, "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA"},
+        {0xc013, NAME_ONLY, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"},
+        {0xc014, NAME_ONLY, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA"},
+        {0xc023, NAME_ONLY, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256"},
+        {0xc024, NAME_ONLY, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384"},
+        {0xc027, NAME_ONLY, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256"},
+        {0xc028, NAME_ONLY, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384"},
+        {0xc02b, GCM128, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+        {0xc02c, GCM256, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
+        {0xc02f, GCM128, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
+        {0xc030, GCM256, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"},
+        {0xc035, NAME_ONLY, "TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA"},
+        {0xc036, NAME_ONLY, "TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA"},
+        {0xc09c, CCM128, "TLS_RSA_WITH_AES_128_CCM"},
+        {0xc09d, CCM256, "TLS_RSA_WITH_AES_256_CCM"},
+        {0xc09e, CCM128, "TLS_DHE_RSA_WITH_AES_128_CCM"},
+        {0xc09f, CCM256, "TLS_DHE_RSA_WITH_AES_256_CCM"},
+        {0xc0a0, CCM128_8, "TLS_RSA_WITH_AES_128_CCM_8"},
+        {0xc0a1, CCM256_8, "TLS_RSA_WITH_AES_256_CCM_8"},
+        {0xc0a2, CCM128_8, "TLS_DHE_RSA_WITH_AES_128_CCM_8"},
+        {0xc0a3, CCM256_8, "TLS_DHE_RSA_WITH_AES_256_CCM_8"},
+        {0xc0a4, CCM128, "TLS_PSK_WITH_AES_128_CCM"},
+        {0xc0a5, CCM256, "TLS_PSK_WITH_AES_256_CCM"},
+        {0xc0ac, CCM128, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM"},
+        {0xc0ad, CCM256, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM"},
+        {0xc0ae, CCM128_8, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"},
+        {0xc0af, CCM256_8, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8"},
+        {0xcca8, CHACHA, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
+        {0xcca9, CHACHA, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
+        {0xccaa, CHACHA, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
+        {0xccab, CHACHA, "TLS_PSK_WITH_CHACHA20_POLY1305_SHA256"},
+        {0xccac, CHACHA, "TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256"},
+        {0xccad, CHACHA, "TLS_DHE_PSK_WITH_CHACHA20_POLY1305_SHA256"},
+};
+
+static int compare(const void *key, const void *element)
+{
+	int number = *(const uint16_t *)key, other = ((const struct tls_suite *)element)->number;
+
+	return (number > other) - (number < other);
+}
+
+const struct tls_suite *tls_suite_find(uint16_t number)
+{
+	return bsearch(&number, suites, sizeof suites / sizeof *suites, sizeof *suites, compare);
+}
+
+const char *tls_cipher_name(uint16_t cipher)
+{
+	const struct tls_suite *suite = tls_suite_find(cipher);
+
+	return suite ? suite->name : NULL;
+}
