@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "analyze/alloc.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/say.h"
+
+static void *check(void *memory)
+{
+	if (!memory)
+		say_and_exit(CLI_REFUSED, "out of memory");
+	return memory;
+}
+
+void *alloc_new(size_t n, size_t size)
+{
+	return check(calloc(n ? n : 1, size ? size : 1));
+}
+
+void *alloc_grow(void *array, size_t *room, size_t n, size_t size)
+{
+	size_t want = *room ? *room : 16;
+
+	if (n <= *room)
+		return array;
+	while (want < n && want <= SIZE_MAX / 2)
+		want *= 2;
+	if (want < n || want > SIZE_MAX / size)
+		check(NULL);
+	*room = want;
+	return check(realloc(array, want * size));
+}
+
+char *alloc_copy(const char *string)
+{
+	return check(strdup(string));
+}

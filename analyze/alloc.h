@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ALLOC_H
+#define ALLOC_H
+
+/*
+ * Memory for the tool: what can't be had ends the program, with a message, so that no caller needs a branch for it.
+ * Only fdtape-analyze itself may do this; the libraries below report FDTAPE_ERR_MEMORY.
+ */
+#include <stddef.h>
+
+/* Zeroed. n * size is checked for overflow, here and below. */
+void *alloc_new(size_t n, size_t size);
+/* Makes room for at least n elements, doubling *room; what was in `array` stays. */
+void *alloc_grow(void *array, size_t *room, size_t n, size_t size);
+char *alloc_copy(const char *string);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "analyze/analyze.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analyze/alloc.h"
+#include "analyze/say.h"
+
+enum key {
+	KEY_JSON = CLI_FIRST_KEY,
+	KEY_DIR,
+	KEY_WIRE,
+	KEY_RAW,
+	KEY_OUTPUT = 'o',
+};
+
+static const struct cli_option options_table[] = {
+        {CLI_FIRST_KEY, NULL, NULL, "Output:"},
+        {KEY_JSON, "json", NULL, "JSON Lines, one object a line, stable keys"},
+        {KEY_OUTPUT, "output", "FILE", "write to FILE, which only its owner can read"},
+        {CLI_FIRST_KEY, NULL, NULL, "For stream (--wire also for pcapng):"},
+        {KEY_DIR, "dir", "in|out|both", "what the process read, what it wrote, or both (default)"},
+        {KEY_WIRE, "wire", NULL, "what the fd carried, without decrypting it"},
+        {KEY_RAW, "raw", NULL, "the exact bytes"},
+        CHOOSE_OPTIONS,
+        {CLI_FIRST_KEY, NULL, NULL, "Common:"},
+        CLI_COMMON_OPTIONS,
+        {0},
+};
+
+/* The options that not every view takes. */
+enum takes {
+	TAKES_JSON = 1 << 0,
+	TAKES_STREAM = 1 << 1, /* --dir, --raw */
+	TAKES_WIRE = 1 << 2,
+};
+
+static const struct view {
+	const char *name;
+	int (*run)(struct options *options);
+	unsigned takes;
+	const char *help;
+} views[] = {
+        {"summary", view_summary, TAKES_JSON, "the page to read first (default)"},
+        {"info", view_info, TAKES_JSON, "who recorded what, where and when; totals; loss"},
+        {"flows", view_flows, TAKES_JSON, "one line a flow: a socket's life on a file descriptor"},
+        {"log", view_log, TAKES_JSON, "one line a call, in the order in which they happened"},
+        {"http", view_http, TAKES_JSON, "one line a request with its response"},
+        {"stream", view_stream, TAKES_STREAM | TAKES_WIRE, "the bytes of one flow (--flow N), decrypted"},
+        {"verify", view_verify, TAKES_JSON, "check the file itself: every block's checksum"},
+        {"pcapng", export_pcapng, TAKES_WIRE, "export for Wireshark, with TLS keys or decrypted"},
+        {"keylog", export_keylog, 0, "export the TLS secrets as an SSLKEYLOGFILE"},
+};
+
+#define N_VIEWS (sizeof views / sizeof *views)
+
+static void print_help(void)
+{
+	printf("Usage: " TOOL " [VIEW] [OPTION]... TAPE...\n"
+	       "\n"
+	       "Shows what the file descriptors of recorded programs carried. A TAPE is a file written\n"
+	       "by fdtape-record, or - for standard input; several are played as one.\n"
+	       "\n"
+	       "Views:\n");
+	for (size_t i = 0; i < N_VIEWS; i++)
+		printf("  %-8s  %s\n", views[i].name, views[i].help);
+	cli_print_options(stdout, options_table);
+	printf("\n"
+	       "Examples:\n"
+	       "  " TOOL " demo.tape\n"
+	       "      what happened: processes, connections, requests, errors, what is missing\n"
+	       "  " TOOL " stream --flow 3 --dir in --raw demo.tape > answer\n"
+	       "      exactly what the program received on flow 3, decrypted\n"
+	       "  " TOOL " pcapng -o demo.pcapng --exe curl demo.tape && wireshark demo.pcapng\n"
+	       "      curl's traffic, readable in Wireshark without a setting\n"
+	       "\n"
+	       "Exit status: 0 done, 1 something asked for is missing, 2 usage, 3 damaged tape (what could\n"
+	       "be read was shown), 4 the system refused.\n");
+}
+
+static const struct view *find_view(const char *name)
+{
+	for (size_t i = 0; i < N_VIEWS; i++)
+		if (strcmp(views[i].name, name) == 0)
+			return &views[i];
+	return NULL;
+}
+
+/* A word that is no view: a file to read, or a slip of the pen? */
+static void check_not_a_slip(const char *word)
+{
+	char list[256] = "";
+
+	if (strspn(word, "abcdefghijklmnopqrstuvwxyz") != strlen(word) || access(word, F_OK) == 0)
+		return;
+	for (size_t i = 0; i < N_VIEWS; i++) {
+		strcat(list, i ? ", " : "");
+		strcat(list, views[i].name);
+	}
+	say_and_exit(CLI_USAGE, "there is no view (and no file) '%s'; views are %s", word, list);
+}
+
+static void parse_dir(struct options *o, const char *value)
+{
+	o->dirs[FDTAPE_IN] = strcmp(value, "out") != 0;
+	o->dirs[FDTAPE_OUT] = strcmp(value, "in") != 0;
+	if (o->dirs[FDTAPE_IN] && o->dirs[FDTAPE_OUT] && strcmp(value, "both") != 0)
+		say_and_exit(CLI_USAGE, "option '--dir' takes in, out or both, not '%s'", value);
+}
+
+static void open_tapes(struct options *o, const char *const *names, size_t n)
+{
+	int error = inputs_open(&o->inputs, names, n);
+
+	if (error)
+		say_and_exit(error == FDTAPE_ERR_USAGE ? CLI_USAGE : CLI_REFUSED, "%s", o->inputs.message);
+	for (size_t i = 0; i < n; i++)
+		if (isatty(o->inputs.fds[i]))
+			say_and_exit(CLI_USAGE, "a tape can't be read from a terminal; name a file, or use a pipe");
+}
+
+/* The output may hold keys and plaintext: it is the owner's alone. */
+static void open_output(struct options *o, const char *name)
+{
+	struct stat input, output;
+	int fd;
+
+	if (name && strcmp(name, "-") != 0) {
+		if (stat(name, &output) == 0)
+			for (size_t i = 0; i < o->inputs.n; i++)
+				if (fstat(o->inputs.fds[i], &input) == 0 && S_ISREG(input.st_mode) &&
+				    input.st_dev == output.st_dev && input.st_ino == output.st_ino)
+					say_and_exit(CLI_USAGE, "the output '%s' is a TAPE that is read", name);
+		fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+		if (fd < 0 || !(o->out = fdopen(fd, "w")))
+			say_and_exit(CLI_REFUSED, "cannot create '%s': %s", name, strerror(errno));
+		o->name = name;
+	}
+	o->terminal = isatty(fileno(o->out));
+}
+
+static int close_output(struct options *o, int status)
+{
+	bool failed = fflush(o->out) != 0 || ferror(o->out);
+	int error = o->error ? o->error : errno;
+
+	if (fclose(o->out) != 0 && !failed) {
+		failed = true;
+		error = errno;
+	}
+	if (!failed)
+		return status;
+	if (error != EPIPE) /* whoever closed the pipe knows */
+		say_error("cannot write %s: %s", o->name, strerror(error));
+	return CLI_REFUSED;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.out = stdout, .name = "standard output", .dirs = {true, true}};
+	const char **names = alloc_new((size_t)argc, sizeof *names), *output = NULL;
+	const struct view *view = NULL;
+	struct choose choose;
+	unsigned given = 0;
+	size_t n = 0;
+	struct cli cli;
+	int key, status;
+
+	cli_tool = TOOL;
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like others */
+	choose_init(&choose, TOOL);
+	cli_start(&cli, options_table, argc, argv);
+	while ((key = cli_next(&cli)) >= 0) {
+		switch (key) {
+		case 0:
+			if (n == 0 && !view && (view = find_view(cli.value)))
+				break;
+			if (n == 0 && !view)
+				check_not_a_slip(cli.value);
+			names[n++] = cli.value;
+			break;
+		case CLI_HELP:
+			print_help();
+			exit(close_output(&o, CLI_DONE));
+		case CLI_VERSION_KEY:
+			printf(TOOL " " CLI_VERSION "\n");
+			exit(close_output(&o, CLI_DONE));
+		case CLI_QUIET:
+			say_quiet();
+			break;
+		case CLI_VERBOSE:
+			o.verbose = true;
+			break;
+		case KEY_JSON:
+			o.json = true;
+			given |= TAKES_JSON;
+			break;
+		case KEY_DIR:
+			parse_dir(&o, cli.value);
+			given |= TAKES_STREAM;
+			break;
+		case KEY_RAW:
+			o.raw = true;
+			given |= TAKES_STREAM;
+			break;
+		case KEY_WIRE:
+			o.wire = true;
+			given |= TAKES_WIRE;
+			break;
+		case KEY_OUTPUT:
+			output = cli.value;
+			break;
+		default:
+			choose_option(&choose, &cli, key);
+		}
+	}
+	view = view ? view : views;
+	if (given & ~view->takes)
+		say_and_exit(CLI_USAGE, "view '%s' does not take %s; try '" TOOL " --help'", view->name,
+		             given & ~view->takes & TAKES_JSON     ? "--json"
+		             : given & ~view->takes & TAKES_STREAM ? "--dir or --raw"
+		                                                   : "--wire");
+	open_tapes(&o, names, n);
+	open_output(&o, output);
+	o.choice = choose.choice;
+	status = view->run(&o);
+	status = close_output(&o, status);
+	inputs_release(&o.inputs);
+	choose_release(&choose);
+	free(names);
+	return status;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "analyze/flow_row.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/alloc.h"
+#include "analyze/say.h"
+#include "analyze/text.h"
+#include "analyze/words.h"
+
+const struct table_column flow_row_columns[FLOW_ROW_COLUMNS] = {
+        {"FLOW", true},   {"PROCESS", false}, {"FD", true},  {"ROLE", false}, {"TLS", false},
+        {"PLAIN", false}, {"IN", true},       {"OUT", true}, {"LOST", true},  {"PEER", false},
+};
+
+uint64_t flow_lost(const struct player_flow *flow, enum fdtape_dir dir)
+{
+	const struct player_traffic *t = &flow->traffic[dir];
+
+	return t->bytes > t->captured ? t->bytes - t->captured : 0;
+}
+
+bool flow_is_part(const struct player_flow *flow)
+{
+	return flow->def.kind == FDTAPE_KIND_LIBRARY && flow->bound;
+}
+
+bool flow_is_idle(const struct player_flow *flow)
+{
+	return !flow->traffic[FDTAPE_IN].bytes && !flow->traffic[FDTAPE_OUT].bytes &&
+	       (flow->def.flags & FDTAPE_FLOW_LISTENS || flow->def.remote.family == FDTAPE_FAMILY_NONE);
+}
+
+/* Where the other end is; what the fd is when it is no connection. */
+static void add_peer(struct table_row *row, const struct player_flow *flow)
+{
+	const struct fdtape_flow *def = &flow->def;
+	char address[TEXT_ADDRESS_MAX], text[TEXT_ADDRESS_MAX + 32];
+	const char *proto = words_proto(def->proto), *remote = text_address(address, &def->remote);
+
+	if (def->kind != FDTAPE_KIND_SOCKET) {
+		char *name = text_escape_string(def->kind == FDTAPE_KIND_LIBRARY ? text_base(def->name) : def->name);
+
+		snprintf(text, sizeof text, "%s %.*s", words_kind(def->kind), TEXT_ADDRESS_MAX, name);
+		free(name);
+	} else if (def->flags & FDTAPE_FLOW_LISTENS) {
+		remote = text_address(address, &def->local);
+		snprintf(text, sizeof text, "listens on %s", remote ? remote : "?");
+	} else if (!remote) {
+		remote = text_address(address, &def->local);
+		snprintf(text, sizeof text, "%s%s%s", proto, remote ? " of " : "", remote ? remote : "");
+	} else {
+		snprintf(text, sizeof text, "%s%s%s", def->proto == FDTAPE_PROTO_TCP ? "" : proto,
+		         def->proto == FDTAPE_PROTO_TCP ? "" : " ", remote);
+	}
+	table_row_add(row, text);
+}
+
+static void put_time(FILE *out, const char *what, uint64_t wall, const char *otherwise)
+{
+	char text[TEXT_TIME_MAX];
+
+	fprintf(out, "%s %s", what, wall ? text_time(text, wall) : otherwise);
+}
+
+/* What --verbose adds below a row. */
+static char *note_text(const struct player_flow *flow)
+{
+	const struct tls_info *tls = &flow->tls;
+	char local[TEXT_ADDRESS_MAX], *text = NULL;
+	const char *address = text_address(local, &flow->def.local);
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		say_and_exit(CLI_REFUSED, "out of memory");
+	put_time(out, "      opened", flow->opened, "before recording began");
+	put_time(out, ", closed", flow->closed, "not seen");
+	if (flow->def.kind == FDTAPE_KIND_SOCKET)
+		fprintf(out, "\n      local %s", address ? address : "not known");
+	if (tls->verdict != TLS_VERDICT_UNKNOWN && tls->verdict != TLS_VERDICT_CLEAR) {
+		const char *cipher = tls->cipher ? tls_cipher_name(tls->cipher) : NULL;
+
+		if (cipher)
+			fprintf(out, ", %s", cipher);
+		if (*tls->sni)
+			fputs(", sni ", out);
+		cli_put_string(out, tls->sni);
+		if (*tls->alpn)
+			fputs(", alpn ", out);
+		cli_put_string(out, tls->alpn);
+		if (tls->library) {
+			fputs("\n      library ", out);
+			cli_put_string(out, tls->library);
+		}
+	}
+	for (uint32_t bit = 1; bit; bit <<= 1)
+		if (tls->evidence & bit && tls_evidence_text(bit))
+			fprintf(out, "\n      evidence: %s", tls_evidence_text(bit));
+	if (fclose(out) != 0)
+		say_and_exit(CLI_REFUSED, "out of memory");
+	return text;
+}
+
+struct table_row *flow_row(const struct player_flow *flow, bool verbose)
+{
+	bool tls = flow->tls.verdict == TLS_VERDICT_TLS || flow->tls.verdict == TLS_VERDICT_MIXED;
+	struct table_row *row = table_row_new();
+	char text[WORDS_PROCESS_MAX];
+
+	table_row_addf(row, "%" PRIu64, flow->number);
+	table_row_add(row, words_process(text, flow->process));
+	if (flow->def.fd >= 0)
+		table_row_addf(row, "%" PRId32, flow->def.fd);
+	else
+		table_row_add(row, "-");
+	table_row_add(row, flow->role == FDTAPE_ROLE_UNKNOWN ? "-" : words_role(flow->role));
+	table_row_add(row, flow->tls.verdict == TLS_VERDICT_UNKNOWN ? "-" : words_tls(&flow->tls));
+	table_row_add(row, tls ? tls_plaintext_name(flow->tls.plaintext) : "-");
+	table_row_add(row, text_size(text, flow->traffic[FDTAPE_IN].bytes));
+	table_row_add(row, text_size(text, flow->traffic[FDTAPE_OUT].bytes));
+	table_row_add(row, text_size(text, flow_lost(flow, FDTAPE_IN) + flow_lost(flow, FDTAPE_OUT)));
+	add_peer(row, flow);
+	if (verbose)
+		row->note = note_text(flow);
+	return row;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FLOW_ROW_H
+#define FLOW_ROW_H
+
+/*
+ * A flow as a row of a table.
+ */
+#include "analyze/table.h"
+#include "replay/player.h"
+
+enum {
+	FLOW_ROW_COLUMNS = 10
+};
+
+extern const struct table_column flow_row_columns[FLOW_ROW_COLUMNS];
+
+/* With `verbose`, the lines below it tell what is known beyond the columns. */
+struct table_row *flow_row(const struct player_flow *flow, bool verbose);
+/* Bytes that were carried and are not on the tape. */
+uint64_t flow_lost(const struct player_flow *flow, enum fdtape_dir dir);
+/* A library's object whose calls belong to a socket flow: that one shows all that is known. */
+bool flow_is_part(const struct player_flow *flow);
+/* It carried nothing and had no other end: it listens, or was never connected. */
+bool flow_is_idle(const struct player_flow *flow);
+
+#endif

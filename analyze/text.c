@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "analyze/text.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/alloc.h"
+#include "analyze/say.h"
+
+#define SECOND 1000000000u
+
+const char *text_size(char out[static TEXT_SIZE_MAX], uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	unsigned unit = 0;
+	uint64_t tenths;
+
+	if (!bytes)
+		return strcpy(out, "0");
+	if (bytes < 1024) {
+		snprintf(out, TEXT_SIZE_MAX, "%" PRIu64 " B", bytes);
+		return out;
+	}
+	while (unit < 5 && bytes >> (10 * (unit + 2)))
+		unit++;
+	/* Rounded to the nearest in integers: floating point is not the same everywhere. */
+	tenths = (bytes >> (10 * (unit + 1))) * 10;
+	tenths += ((bytes >> (10 * unit)) % 1024 * 10 + 512) / 1024;
+	if (tenths < 100)
+		snprintf(out, TEXT_SIZE_MAX, "%u.%u %ciB", (unsigned)(tenths / 10), (unsigned)(tenths % 10),
+		         units[unit]);
+	else
+		snprintf(out, TEXT_SIZE_MAX, "%u %ciB", (unsigned)((tenths + 5) / 10), units[unit]);
+	return out;
+}
+
+const char *text_duration(char out[static TEXT_DURATION_MAX], uint64_t ns)
+{
+	static const char *const units[] = {"ns", "us", "ms", "s"};
+	uint64_t seconds = ns / SECOND, scale = 1;
+	unsigned unit = 0;
+
+	if (!ns)
+		return strcpy(out, "0");
+	if (seconds >= 3600) {
+		snprintf(out, TEXT_DURATION_MAX, "%" PRIu64 " h %02u m", seconds / 3600, (unsigned)(seconds / 60 % 60));
+		return out;
+	}
+	if (seconds >= 60) {
+		snprintf(out, TEXT_DURATION_MAX, "%u m %02u s", (unsigned)(seconds / 60), (unsigned)(seconds % 60));
+		return out;
+	}
+	for (; unit < 3 && ns / scale >= 1000; unit++)
+		scale *= 1000;
+	if (!unit)
+		snprintf(out, TEXT_DURATION_MAX, "%u ns", (unsigned)ns);
+	else if (ns / scale < 10)
+		snprintf(out, TEXT_DURATION_MAX, "%u.%02u %s", (unsigned)(ns / scale),
+		         (unsigned)(ns % scale / (scale / 100)), units[unit]);
+	else if (ns / scale < 100)
+		snprintf(out, TEXT_DURATION_MAX, "%u.%u %s", (unsigned)(ns / scale),
+		         (unsigned)(ns % scale / (scale / 10)), units[unit]);
+	else
+		snprintf(out, TEXT_DURATION_MAX, "%u %s", (unsigned)(ns / scale), units[unit]);
+	return out;
+}
+
+const char *text_date(char out[static TEXT_TIME_MAX], uint64_t wall)
+{
+	/* Days since 1 March of the year 0, so that the leap day is the last of its year; 400 years are one cycle. */
+	uint64_t days = wall / SECOND / 86400 + 719468;
+	unsigned of_cycle = (unsigned)(days % 146097);
+	unsigned year_of_cycle = (of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
+	unsigned of_year = of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+	unsigned from_march = (5 * of_year + 2) / 153;
+	unsigned day = of_year - (153 * from_march + 2) / 5 + 1;
+	unsigned month = from_march < 10 ? from_march + 3 : from_march - 9;
+	unsigned year = (unsigned)(days / 146097) * 400 + year_of_cycle + (month <= 2);
+
+	snprintf(out, TEXT_TIME_MAX, "%04u-%02u-%02u", year, month, day);
+	return out;
+}
+
+const char *text_time(char out[static TEXT_TIME_MAX], uint64_t wall)
+{
+	unsigned second = (unsigned)(wall / SECOND % 86400);
+	size_t len = strlen(text_date(out, wall));
+
+	snprintf(out + len, TEXT_TIME_MAX - len, "T%02u:%02u:%02u.%09uZ", second / 3600, second / 60 % 60, second % 60,
+	         (unsigned)(wall % SECOND));
+	return out;
+}
+
+const char *text_clock(char out[static TEXT_CLOCK_MAX], uint64_t wall)
+{
+	unsigned second = (unsigned)(wall / SECOND % 86400);
+
+	snprintf(out, TEXT_CLOCK_MAX, "%02u:%02u:%02u.%06u", second / 3600, second / 60 % 60, second % 60,
+	         (unsigned)(wall % SECOND / 1000));
+	return out;
+}
+
+const char *text_count(char out[static TEXT_NUMBER_MAX], uint64_t n)
+{
+	if (!n)
+		return strcpy(out, "-");
+	snprintf(out, TEXT_NUMBER_MAX, "%" PRIu64, n);
+	return out;
+}
+
+/* RFC 5952: lower case, no leading zeros, the first of the longest runs of two or more zero groups as "::". */
+static void put_ipv6(char *out, size_t room, const uint8_t addr[static 16])
+{
+	unsigned groups[8], best = 8, best_len = 1;
+	size_t len = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		groups[i] = (unsigned)addr[2 * i] << 8 | addr[2 * i + 1];
+	for (unsigned i = 0, run = 0; i < 8; i++) {
+		run = groups[i] ? 0 : run + 1;
+		if (run > best_len) {
+			best_len = run;
+			best = i + 1 - run;
+		}
+	}
+	if (best == 0 && best_len == 5 && groups[5] == 0xffff) { /* an IPv4 address, mapped */
+		snprintf(out, room, "::ffff:%u.%u.%u.%u", addr[12], addr[13], addr[14], addr[15]);
+		return;
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == best) {
+			len += (size_t)snprintf(out + len, room - len, "::");
+			i += best_len - 1;
+			continue;
+		}
+		len += (size_t)snprintf(out + len, room - len, "%s%x", i && i != best + best_len ? ":" : "", groups[i]);
+	}
+}
+
+const char *text_address(char out[static TEXT_ADDRESS_MAX], const struct fdtape_address *a)
+{
+	bool abstract;
+	char *name, ip[48];
+	size_t len = a->len <= FDTAPE_ADDRESS_MAX ? a->len : FDTAPE_ADDRESS_MAX;
+
+	switch (a->family) {
+	case FDTAPE_FAMILY_IPV4:
+		snprintf(out, TEXT_ADDRESS_MAX, "%u.%u.%u.%u:%u", a->addr[0], a->addr[1], a->addr[2], a->addr[3],
+		         a->port);
+		return out;
+	case FDTAPE_FAMILY_IPV6:
+		put_ipv6(ip, sizeof ip, a->addr);
+		snprintf(out, TEXT_ADDRESS_MAX, "[%s]:%u", ip, a->port);
+		return out;
+	case FDTAPE_FAMILY_UNIX:
+		if (!len)
+			return NULL;
+		abstract = !a->addr[0];
+		name = text_escape(a->addr + abstract, len - abstract);
+		snprintf(out, TEXT_ADDRESS_MAX, "%s%s", abstract ? "@" : "", name);
+		free(name);
+		return out;
+	}
+	return NULL;
+}
+
+char *text_escape(const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+	char *text = NULL;
+	size_t size = 0, plain = 0;
+	FILE *memory;
+
+	while (plain < len && p[plain] >= 0x20 && p[plain] < 0x7f && p[plain] != '\\')
+		plain++;
+	if (plain == len) { /* nearly always */
+		text = alloc_new(len + 1, 1);
+		memcpy(text, bytes, len);
+		return text;
+	}
+	memory = open_memstream(&text, &size);
+	if (!memory)
+		say_and_exit(CLI_REFUSED, "out of memory");
+	cli_put_text(memory, bytes, len);
+	if (fclose(memory) != 0)
+		say_and_exit(CLI_REFUSED, "out of memory");
+	return text;
+}
+
+char *text_escape_string(const char *string)
+{
+	return text_escape(string, strlen(string));
+}
+
+size_t text_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += (*text & 0xc0) != 0x80;
+	return width;
+}
+
+const char *text_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+const char *text_hex(char *out, const uint8_t *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = digits[bytes[i] >> 4];
+		out[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	out[2 * len] = '\0';
+	return out;
+}

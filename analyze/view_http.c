@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "analyze/analyze.h"
+
+#include <inttypes.h>
+
+#include "analyze/http_row.h"
+#include "analyze/json.h"
+#include "analyze/words.h"
+
+struct http {
+	struct play play;
+	struct table table;
+	uint64_t requests, unanswered, incomplete;
+};
+
+static bool is_tls(const struct player_flow *flow)
+{
+	return flow->tls.verdict == TLS_VERDICT_TLS || flow->tls.verdict == TLS_VERDICT_MIXED;
+}
+
+static json_t *headers_array(const struct http_message *message)
+{
+	json_t *array, *pair;
+
+	if (!message->seen)
+		return js_null();
+	array = js_array();
+	for (size_t i = 0; i < message->n_headers; i++) {
+		pair = js_array();
+		js_add(pair, js_text(message->headers[i].name));
+		js_add(pair, js_text(message->headers[i].value));
+		js_add(array, pair);
+	}
+	return array;
+}
+
+static json_t *sha256_text(const struct http_message *message)
+{
+	return message->body_whole ? js_hex(message->body_sha256, sizeof message->body_sha256) : js_null();
+}
+
+static json_t *exchange_object(const struct player_flow *flow, const struct http_exchange *x)
+{
+	json_t *object = js_object();
+
+	js_set(object, "flow", js_number(flow->number));
+	js_set(object, "pid", js_number(flow->def.pid));
+	js_set(object, "exe", js_known(flow->process->exe));
+	js_set(object, "fd", flow->def.fd >= 0 ? js_signed(flow->def.fd) : js_null());
+	js_set(object, "role", js_plain(words_role(flow->role)));
+	js_set(object, "tls", js_bool(is_tls(flow)));
+	js_set(object, "version", js_text(x->version));
+	js_set(object, "stream", x->stream >= 0 ? js_signed(x->stream) : js_null());
+	js_set(object, "method", js_text(x->method));
+	js_set(object, "scheme", js_text(x->scheme));
+	js_set(object, "authority", js_text(x->authority));
+	js_set(object, "path", js_text(x->target));
+	js_set(object, "request_headers", headers_array(&x->request));
+	js_set(object, "request_body_bytes", x->request.seen ? js_number(x->request.body_bytes) : js_null());
+	js_set(object, "request_body_sha256", sha256_text(&x->request));
+	js_set(object, "status", x->status ? js_signed(x->status) : js_null());
+	js_set(object, "response_headers", headers_array(&x->response));
+	js_set(object, "response_body_bytes", x->response.seen ? js_number(x->response.body_bytes) : js_null());
+	js_set(object, "response_body_sha256", sha256_text(&x->response));
+	js_set(object, "start", js_time(x->start));
+	js_set(object, "ttfb_ns", js_span(x->start, x->first_byte));
+	js_set(object, "duration_ns", js_span(x->start, x->end));
+	js_set(object, "complete", js_bool(x->complete));
+	return object;
+}
+
+static int on_http(void *context, struct player_flow *flow, const struct http_exchange *x)
+{
+	struct http *view = context;
+
+	view->requests++;
+	view->unanswered += !x->status;
+	view->incomplete += !x->complete;
+	if (view->play.options->json)
+		js_line(view->play.options->out, exchange_object(flow, x));
+	else
+		table_row(&view->table, http_row(flow, x, view->play.options->verbose));
+	return 0;
+}
+
+int view_http(struct options *options)
+{
+	struct http view = {.requests = 0};
+	const struct player_sink sink = {.http = on_http};
+	int status;
+
+	if (options->verbose)
+		table_start(&view.table, options->out, http_row_wide_columns, HTTP_ROW_WIDE_COLUMNS, 0);
+	else
+		table_start(&view.table, options->out, http_row_columns, HTTP_ROW_COLUMNS, TABLE_WIDTH);
+	status = play(&view.play, options, &sink);
+	table_end(&view.table);
+	if (!options->json && !view.play.failed)
+		fprintf(options->out,
+		        "%s%" PRIu64 " request%s, %" PRIu64 " without an answer, %" PRIu64 " incomplete\n",
+		        view.requests ? "\n" : "", view.requests, view.requests == 1 ? "" : "s", view.unanswered,
+		        view.incomplete);
+	play_note(&view.play);
+	return status;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "analyze/analyze.h"
+
+#include <inttypes.h>
+
+#include "analyze/json.h"
+#include "analyze/losses.h"
+#include "analyze/text.h"
+
+struct info {
+	struct play play;
+	json_t *sections; /* --json only */
+	uint64_t n_sections, n_ended;
+	uint64_t first, last; /* wall times of the chosen calls */
+	uint64_t events, processes, flows, secrets;
+	uint64_t bytes[2], captured[2];
+};
+
+static void put_section(FILE *out, const struct fdtape_reader *reader, const struct fdtape_section_info *section)
+{
+	char uuid[33], time[TEXT_TIME_MAX];
+	const struct fdtape_meta *meta;
+
+	fprintf(out, "section   %s, format %u.%u, begun %s\n", text_hex(uuid, section->uuid, sizeof section->uuid),
+	        section->major, section->minor, text_time(time, section->clock.realtime));
+	for (size_t i = 0; (meta = fdtape_reader_meta(reader, i)); i++) {
+		fputs("          ", out);
+		cli_put_string(out, meta->key);
+		fputs(" = ", out);
+		cli_put_string(out, meta->value);
+		fputc('\n', out);
+	}
+}
+
+static json_t *section_object(const struct fdtape_reader *reader, const struct fdtape_section_info *section)
+{
+	json_t *object = js_object(), *properties = js_object();
+	const struct fdtape_meta *meta;
+	char format[32];
+	char *key;
+
+	snprintf(format, sizeof format, "%u.%u", section->major, section->minor);
+	js_set(object, "uuid", js_hex(section->uuid, sizeof section->uuid));
+	js_set(object, "format", js_plain(format));
+	js_set(object, "begun", js_time(section->clock.realtime));
+	for (size_t i = 0; (meta = fdtape_reader_meta(reader, i)); i++) {
+		key = text_escape_string(meta->key);
+		js_set(properties, key, js_text(meta->value));
+		free(key);
+	}
+	js_set(object, "properties", properties);
+	return object;
+}
+
+static int on_section(void *context, const struct player *player)
+{
+	struct info *view = context;
+	const struct fdtape_reader *reader = player_reader(player);
+	struct fdtape_section_info section;
+
+	view->n_sections++;
+	if (fdtape_reader_section(reader, &section) != 0)
+		return 0;
+	if (view->sections)
+		js_add(view->sections, section_object(reader, &section));
+	else
+		put_section(view->play.options->out, reader, &section);
+	return 0;
+}
+
+static int on_process(void *context, const struct player_process *process, uint64_t wall)
+{
+	struct info *view = context;
+
+	(void)process, (void)wall;
+	view->processes++;
+	return 0;
+}
+
+static int on_flow_closed(void *context, struct player_flow *flow)
+{
+	struct info *view = context;
+
+	view->flows += flow->def.kind != FDTAPE_KIND_LIBRARY || !flow->bound;
+	for (int dir = FDTAPE_IN; dir <= FDTAPE_OUT && flow->def.kind != FDTAPE_KIND_LIBRARY; dir++) {
+		view->bytes[dir] += flow->traffic[dir].bytes;
+		view->captured[dir] += flow->traffic[dir].captured;
+	}
+	return 0;
+}
+
+static int on_call(void *context, const struct player_call *call)
+{
+	struct info *view = context;
+	uint64_t end = call->wall + call->event->duration;
+
+	if (!view->events++ || call->wall < view->first)
+		view->first = call->wall;
+	if (end > view->last)
+		view->last = end;
+	return 0;
+}
+
+static int on_item(void *context, const struct fdtape_item *item)
+{
+	struct info *view = context;
+
+	view->secrets += item->type == FDTAPE_ITEM_SECRET;
+	view->n_ended += item->type == FDTAPE_ITEM_END;
+	return play_item(context, item);
+}
+
+static json_t *traffic_object(const struct info *view, enum fdtape_dir dir)
+{
+	json_t *object = js_object();
+
+	js_set(object, "bytes", js_number(view->bytes[dir]));
+	js_set(object, "captured", js_number(view->captured[dir]));
+	js_set(object, "lost", js_number(view->bytes[dir] - view->captured[dir]));
+	return object;
+}
+
+static void put_object(const struct info *view)
+{
+	json_t *object = js_object(), *tapes = js_array();
+
+	for (size_t i = 0; i < view->play.options->inputs.n; i++)
+		js_add(tapes, js_text(view->play.options->inputs.list[i].name));
+	js_set(object, "tapes", tapes);
+	js_set(object, "sections", view->sections);
+	js_set(object, "ended", js_bool(view->n_sections && view->n_ended == view->n_sections));
+	js_set(object, "first", js_time(view->first));
+	js_set(object, "last", js_time(view->last));
+	js_set(object, "duration_ns", js_span(view->first, view->last));
+	js_set(object, "events", js_number(view->events));
+	js_set(object, "processes", js_number(view->processes));
+	js_set(object, "flows", js_number(view->flows));
+	js_set(object, "secrets", js_number(view->secrets));
+	js_set(object, "in", traffic_object(view, FDTAPE_IN));
+	js_set(object, "out", traffic_object(view, FDTAPE_OUT));
+	js_set(object, "lost_events", js_number(view->play.losses.count));
+	js_set(object, "lost_bytes", js_number(view->play.losses.bytes));
+	js_set(object, "loss", losses_array(&view->play.losses));
+	js_set(object, "damaged", js_number(view->play.damaged));
+	js_line(view->play.options->out, object);
+}
+
+static void put_traffic(FILE *out, const char *head, uint64_t bytes, uint64_t captured)
+{
+	char carried[TEXT_SIZE_MAX], taken[TEXT_SIZE_MAX];
+
+	fprintf(out, "%-8s  %s, of them on the tape: %s\n", head, text_size(carried, bytes),
+	        text_size(taken, captured));
+}
+
+static void put_text(const struct info *view)
+{
+	FILE *out = view->play.options->out;
+	char first[TEXT_TIME_MAX], last[TEXT_TIME_MAX], span[TEXT_DURATION_MAX];
+
+	if (view->events)
+		fprintf(out, "calls     %" PRIu64 " from %s\n          to %s (%s)\n", view->events,
+		        text_time(first, view->first), text_time(last, view->last),
+		        text_duration(span, view->last - view->first));
+	else
+		fprintf(out, "calls     0\n");
+	fprintf(out, "holds     programs: %" PRIu64 ", flows: %" PRIu64 ", TLS secrets: %" PRIu64 "\n", view->processes,
+	        view->flows, view->secrets);
+	put_traffic(out, "read", view->bytes[FDTAPE_IN], view->captured[FDTAPE_IN]);
+	put_traffic(out, "written", view->bytes[FDTAPE_OUT], view->captured[FDTAPE_OUT]);
+	losses_put(out, &view->play.losses);
+	if (view->n_ended == view->n_sections)
+		fprintf(out, "ended     properly\n");
+	else
+		fprintf(out, "ended     the recorder did not end %" PRIu64 " of %" PRIu64 " sections\n",
+		        view->n_sections - view->n_ended, view->n_sections);
+}
+
+int view_info(struct options *options)
+{
+	struct info view = {.sections = options->json ? js_array() : NULL};
+	const struct player_sink sink = {
+	        .section = on_section,
+	        .process = on_process,
+	        .flow_closed = on_flow_closed,
+	        .call = on_call,
+	        .item = on_item,
+	};
+	int status = play(&view.play, options, &sink);
+
+	if (view.play.failed)
+		json_decref(view.sections);
+	else if (options->json)
+		put_object(&view);
+	else
+		put_text(&view);
+	play_note(&view.play);
+	return status;
+}
