@@ -173,8 +173,10 @@ $(B)/tests/fuzz_%: tests/fuzz_%.c $(wildcard format/*.c include/*.h include/*/*.
 
 RUN = BIN=$(abspath $(B)) NAME=$(NAME) CC='$(CC)' sh tests/run.sh
 
+# Sub-makes, since only after `deps` pkg-config can tell what the libraries need.
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 check: deps
-	$(Q)$(MAKE) check-all
+	$(Q)$(MAKE) -j$(JOBS) check-all
 
 check-all: all $(UNIT) $(if $(SAN),,$(FUZZ))
 	$(Q)$(if $(SAN),,$(MAKE) SAN=address,undefined all-tests)
@@ -195,7 +197,7 @@ fuzz: $(FUZZ)
 	$(Q)T=$(or $(T),60) $(RUN) fuzz
 
 demo: deps
-	$(Q)$(MAKE) all
+	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)BIN=$(abspath $(B)) sh tests/demo.sh
 
 # ---- install -----------------------------------------------------------------

@@ -79,6 +79,8 @@ static int add_events(struct group *g, const struct block *b, struct span direct
 	void *events = g->events;
 	int rc;
 
+	if (g->n_events > 0)
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "a second block of type %u in a group", b->type);
 	if (b->n_records > EVENTS_MAX)
 		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "%" PRIu32 " events, at most %u are allowed",
 		                  b->n_records, EVENTS_MAX);

@@ -91,7 +91,6 @@ static void candidates(struct model *m, enum guessed field, const struct fdtape_
 	uint64_t last = m->context->last[field];
 	uint64_t *c = m->candidate;
 
-	/* A candidate that is not set here repeats the first one. */
 	switch (field) {
 	case GUESS_TID:
 		c[0] = m->tid[0];

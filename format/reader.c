@@ -128,6 +128,12 @@ static int look(struct fdtape_reader *r)
 	return 0;
 }
 
+static void complete_group(struct fdtape_reader *r)
+{
+	r->giving = true;
+	r->stats.groups++;
+}
+
 /* Lets the group give what it has, though its end is not there: FDTAPE_ERR_DAMAGED if that was not said yet. */
 static int give_up_group(struct fdtape_reader *r)
 {
@@ -176,7 +182,7 @@ static int take_unknown(struct fdtape_reader *r)
 		return diag_block(&r->diag, FDTAPE_ERR_UNSUPPORTED,
 		                  "needs blocks of type %u, which this build does not know", r->block.type);
 	if (r->group.begun && r->block.flags & BLOCK_GROUP_END)
-		r->giving = true;
+		complete_group(r);
 	return 0;
 }
 
@@ -193,10 +199,8 @@ static int take_group_block(struct fdtape_reader *r)
 		g->begun = true;
 		g->first_seq = first_seq;
 		rc = group_add(g, &r->block);
-		if (r->block.flags & BLOCK_GROUP_END) {
-			r->giving = true;
-			r->stats.groups++;
-		}
+		if (r->block.flags & BLOCK_GROUP_END)
+			complete_group(r);
 	}
 	if (rc)
 		g->hurt = true;
@@ -306,7 +310,8 @@ int fdtape_reader_next(struct fdtape_reader *r, struct fdtape_item *item)
 		r->final = rc;
 		r->final_errno = errno;
 		if (!r->diag.text[0])
-			diag_say(&r->diag, rc, "at offset %" PRIu64 ": %s", r->walker.window.offset, fdtape_strerror(rc));
+			diag_say(&r->diag, rc, "at offset %" PRIu64 ": %s", r->walker.window.offset,
+			         fdtape_strerror(rc));
 	}
 	return rc;
 }

@@ -40,7 +40,8 @@ config() { # NAME SERVERS: a configuration of one process
 	server="$server $!"
 	while [ ! -s "$work/$1.pid" ]; do sleep 0.1; done
 }
-config back "server { listen 127.0.0.1:$https ssl; ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem;
+config back "server { listen 127.0.0.1:$https ssl; ssl_protocols TLSv1.2 TLSv1.3;
+	ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem;
 	root $work/www; location /login { return 200 \"welcome\n\"; } }"
 config front "server { listen 127.0.0.1:$http; location / { proxy_pass https://127.0.0.1:$https; } }"
 

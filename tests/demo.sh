@@ -18,8 +18,7 @@ show() { # prints a command as one would type it, and runs it
 	printf '\n$ %s\n' "$*"
 	"$@"
 }
-fdtape-record() { "$BIN/fdtape-record" "$@"; }
-fdtape-analyze() { "$BIN/fdtape-analyze" "$@"; }
+PATH=$BIN:$PATH
 
 mkdir "$work/www" "$work/tmp"
 chmod 777 "$work/tmp"
@@ -36,7 +35,7 @@ cat >"$work/nginx.conf" <<-CONF
 	  fastcgi_temp_path $work/tmp; uwsgi_temp_path $work/tmp; scgi_temp_path $work/tmp;
 	  server {
 	    listen 127.0.0.1:$port ssl; root $work/www;
-	    ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem;
+	    ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem;
 	    location /login { return 303 https://localhost:$port/report.txt; }
 	  }
 	}
@@ -50,10 +49,11 @@ done
 
 rm -f "$tape" demo.pcapng
 url=https://localhost:$port
-printf '$ fdtape-record -o %s -- curl %s/report.txt %s/login %s/missing\n' "$tape" "$url" "$url" "$url"
-if ! fdtape-record -o "$tape" -- curl -sS --http1.1 --cacert "$work/cert.pem" \
-	-o /dev/null "$url/report.txt" -o /dev/null -d user=ada -d password=lovelace "$url/login" -o /dev/null "$url/missing" \
-	2>"$work/said"; then
+printf '$ fdtape-record -o %s -- curl %s/report.txt %s/missing --next -d ... %s/login\n' "$tape" "$url" "$url" "$url"
+options="-sS --http1.1 --cacert $work/cert.pem"
+# shellcheck disable=SC2086
+if ! fdtape-record -o "$tape" -- curl $options -o /dev/null "$url/report.txt" -o /dev/null "$url/missing" \
+	--next $options -o /dev/null -d user=ada -d password=lovelace "$url/login" 2>"$work/said"; then
 	head -n 1 "$work/said"
 	[ -e "$fixture" ] || exit 1
 	echo "Nothing can be recorded here; this is a tape that was recorded before:"
