@@ -37,3 +37,14 @@ char *alloc_copy(const char *string)
 {
 	return check(strdup(string));
 }
+
+void alloc_text_begin(struct alloc_text *text)
+{
+	*text = (struct alloc_text){0};
+	text->out = check(open_memstream(&text->text, &text->len));
+}
+
+char *alloc_text_end(struct alloc_text *text)
+{
+	return check(fclose(text->out) == 0 ? text->text : NULL);
+}

@@ -7,11 +7,21 @@
  * Only fdtape-analyze itself may do this; the libraries below report FDTAPE_ERR_MEMORY.
  */
 #include <stddef.h>
+#include <stdio.h>
 
 /* Zeroed. n * size is checked for overflow, here and below. */
 void *alloc_new(size_t n, size_t size);
 /* Makes room for at least n elements, doubling *room; what was in `array` stays. */
 void *alloc_grow(void *array, size_t *room, size_t n, size_t size);
 char *alloc_copy(const char *string);
+
+/* A text that is written like a file: the stream, and in the end the text, which belongs to the caller. */
+struct alloc_text {
+	FILE *out;
+	char *text;
+	size_t len;
+};
+void alloc_text_begin(struct alloc_text *text);
+char *alloc_text_end(struct alloc_text *text);
 
 #endif

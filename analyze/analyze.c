@@ -92,14 +92,13 @@ static const struct view *find_view(const char *name)
 /* A word that is no view: a file to read, or a slip of the pen? */
 static void check_not_a_slip(const char *word)
 {
-	char list[256] = "";
+	char list[512] = "";
+	size_t len = 0;
 
 	if (strspn(word, "abcdefghijklmnopqrstuvwxyz") != strlen(word) || access(word, F_OK) == 0)
 		return;
-	for (size_t i = 0; i < N_VIEWS; i++) {
-		strcat(list, i ? ", " : "");
-		strcat(list, views[i].name);
-	}
+	for (size_t i = 0; i < N_VIEWS && len < sizeof list; i++)
+		len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", views[i].name);
 	say_and_exit(CLI_USAGE, "there is no view (and no file) '%s'; views are %s", word, list);
 }
 
@@ -158,78 +157,108 @@ static int close_output(struct options *o, int status)
 	return CLI_REFUSED;
 }
 
+/* What the words of the command line say beyond struct options. */
+struct command {
+	const struct view *view;
+	const char **tapes;
+	size_t n_tapes;
+	const char *output; /* NULL: standard output */
+	unsigned given;     /* enum takes: options that not every view takes */
+	struct choose choose;
+};
+
+/* The first operand may name the view. */
+static void take_operand(struct command *c, const char *word)
+{
+	if (!c->view && !c->n_tapes) {
+		c->view = find_view(word);
+		if (c->view)
+			return;
+		check_not_a_slip(word);
+	}
+	c->tapes[c->n_tapes++] = word;
+}
+
+static void take_option(struct command *c, struct options *o, const struct cli *cli, int key)
+{
+	switch (key) {
+	case CLI_HELP:
+		print_help();
+		exit(close_output(o, CLI_DONE));
+	case CLI_VERSION_KEY:
+		printf(TOOL " " CLI_VERSION "\n");
+		exit(close_output(o, CLI_DONE));
+	case CLI_QUIET:
+		say_quiet();
+		break;
+	case CLI_VERBOSE:
+		o->verbose = true;
+		break;
+	case KEY_JSON:
+		o->json = true;
+		c->given |= TAKES_JSON;
+		break;
+	case KEY_DIR:
+		parse_dir(o, cli->value);
+		c->given |= TAKES_STREAM;
+		break;
+	case KEY_RAW:
+		o->raw = true;
+		c->given |= TAKES_STREAM;
+		break;
+	case KEY_WIRE:
+		o->wire = true;
+		c->given |= TAKES_WIRE;
+		break;
+	case KEY_OUTPUT:
+		c->output = cli->value;
+		break;
+	default:
+		choose_option(&c->choose, cli, key);
+	}
+}
+
+static void parse(struct command *c, struct options *o, int argc, char **argv)
+{
+	unsigned wrong;
+	struct cli cli;
+	int key;
+
+	*c = (struct command){.tapes = alloc_new((size_t)argc, sizeof *c->tapes)};
+	choose_init(&c->choose, TOOL);
+	cli_start(&cli, options_table, argc, argv);
+	while ((key = cli_next(&cli)) >= 0) {
+		if (key)
+			take_option(c, o, &cli, key);
+		else
+			take_operand(c, cli.value);
+	}
+	o->choice = c->choose.choice;
+	if (!c->view)
+		c->view = &views[0];
+	wrong = c->given & ~c->view->takes;
+	if (wrong)
+		say_and_exit(CLI_USAGE, "view '%s' does not take %s; try '" TOOL " --help'", c->view->name,
+		             wrong & TAKES_JSON     ? "--json"
+		             : wrong & TAKES_STREAM ? "--dir or --raw"
+		                                    : "--wire");
+}
+
 int main(int argc, char **argv)
 {
-	struct options o = {.out = stdout, .name = "standard output", .dirs = {true, true}};
-	const char **names = alloc_new((size_t)argc, sizeof *names), *output = NULL;
-	const struct view *view = NULL;
-	struct choose choose;
-	unsigned given = 0;
-	size_t n = 0;
-	struct cli cli;
-	int key, status;
+	struct options options = {.out = stdout, .name = "standard output", .dirs = {true, true}};
+	struct command command;
+	int status;
 
 	cli_tool = TOOL;
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like others */
-	choose_init(&choose, TOOL);
-	cli_start(&cli, options_table, argc, argv);
-	while ((key = cli_next(&cli)) >= 0) {
-		switch (key) {
-		case 0:
-			if (n == 0 && !view && (view = find_view(cli.value)))
-				break;
-			if (n == 0 && !view)
-				check_not_a_slip(cli.value);
-			names[n++] = cli.value;
-			break;
-		case CLI_HELP:
-			print_help();
-			exit(close_output(&o, CLI_DONE));
-		case CLI_VERSION_KEY:
-			printf(TOOL " " CLI_VERSION "\n");
-			exit(close_output(&o, CLI_DONE));
-		case CLI_QUIET:
-			say_quiet();
-			break;
-		case CLI_VERBOSE:
-			o.verbose = true;
-			break;
-		case KEY_JSON:
-			o.json = true;
-			given |= TAKES_JSON;
-			break;
-		case KEY_DIR:
-			parse_dir(&o, cli.value);
-			given |= TAKES_STREAM;
-			break;
-		case KEY_RAW:
-			o.raw = true;
-			given |= TAKES_STREAM;
-			break;
-		case KEY_WIRE:
-			o.wire = true;
-			given |= TAKES_WIRE;
-			break;
-		case KEY_OUTPUT:
-			output = cli.value;
-			break;
-		default:
-			choose_option(&choose, &cli, key);
-		}
-	}
-	view = view ? view : views;
-	if (given & ~view->takes)
-		say_and_exit(CLI_USAGE, "view '%s' does not take %s; try '" TOOL " --help'", view->name,
-		             given & ~view->takes & TAKES_JSON     ? "--json"
-		             : given & ~view->takes & TAKES_STREAM ? "--dir or --raw"
-		                                                   : "--wire");
-	open_tapes(&o, names, n);
-	open_output(&o, output);
-	o.choice = choose.choice;
-	status = view->run(&o);
-	status = close_output(&o, status);
-	inputs_release(&o.inputs);
-	choose_release(&choose);
-	free(names);
+	parse(&command, &options, argc, argv);
+	open_tapes(&options, command.tapes, command.n_tapes);
+	open_output(&options, command.output);
+	status = command.view->run(&options);
+	status = close_output(&options, status);
+	inputs_release(&options.inputs);
+	choose_release(&command.choose);
+	free(command.tapes);
 	return status;
 }

@@ -153,19 +153,9 @@ static void put_established(struct capture *view, struct conversation *c, uint64
 	put_packet(view, c, dir, time, head, tcp_ack(&c->tcp, dir, head), NULL, 0);
 }
 
-static void put_key(struct capture *view, const struct tls_key *key)
+static void put_keys(struct capture *view, const char *lines)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		say_and_exit(CLI_REFUSED, "out of memory");
-	keylog_put(out, key);
-	if (fclose(out) != 0)
-		say_and_exit(CLI_REFUSED, "out of memory");
-	pcapng_secrets(&view->file, text, size);
-	free(text);
+	pcapng_secrets(&view->file, lines, strlen(lines));
 }
 
 /* The synthetic session. Its name is what no other connection has, so that its random numbers are unique. */
@@ -173,13 +163,16 @@ static void open_envelope(struct capture *view, struct conversation *c, uint64_t
 {
 	char name[2 * TEXT_ADDRESS_MAX + 64], local[TEXT_ADDRESS_MAX], remote[TEXT_ADDRESS_MAX];
 	struct tls_key key;
+	char *lines;
 
 	c->envelope = alloc_new(1, sizeof *c->envelope);
 	snprintf(name, sizeof name, "%s %s %" PRIu64 " %" PRIu64, text_address(local, &c->flow->def.local),
 	         text_address(remote, &c->flow->def.remote), c->plan->opened, c->plan->number);
 	envelope_init(c->envelope, name, c->plan->sni, c->plan->alpn);
 	key = envelope_key(c->envelope);
-	put_key(view, &key);
+	lines = keylog_text(&key, 1);
+	put_keys(view, lines);
+	free(lines);
 	for (unsigned i = 0; i < ENVELOPE_FLIGHTS; i++) {
 		enum fdtape_dir dir = dir_of(c, i % 2 ? ENVELOPE_SERVER : ENVELOPE_CLIENT);
 		size_t len;
@@ -193,7 +186,7 @@ static void open_envelope(struct capture *view, struct conversation *c, uint64_t
 static void open_connection(struct capture *view, struct conversation *c, uint64_t time)
 {
 	if (c->plan->keys && !c->keyed)
-		pcapng_secrets(&view->file, c->plan->keys, strlen(c->plan->keys));
+		put_keys(view, c->plan->keys);
 	c->keyed = true;
 	put_syn(view, c, ENVELOPE_CLIENT, time);
 	put_established(view, c, time);
@@ -208,6 +201,7 @@ static void describe(struct capture *view, struct conversation *c)
 	const struct player_process *process = c->flow->process;
 	char name[WORDS_PROCESS_MAX], *exe = text_escape_string(process->exe);
 
+	text_cut(exe, 400);
 	words_process(name, process);
 	snprintf(c->comment, sizeof c->comment, "pid=%" PRIu32 " exe=%.400s fd=%" PRId32 " flow=%" PRIu64, process->pid,
 	         exe, c->flow->def.fd, c->flow->number);

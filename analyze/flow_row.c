@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "analyze/alloc.h"
-#include "analyze/say.h"
+#include "cli.h"
 #include "analyze/text.h"
 #include "analyze/words.h"
 
@@ -29,8 +29,11 @@ bool flow_is_part(const struct player_flow *flow)
 
 bool flow_is_idle(const struct player_flow *flow)
 {
+	const struct fdtape_address *remote = &flow->def.remote;
+	bool other_end = remote->family != FDTAPE_FAMILY_NONE && (remote->family != FDTAPE_FAMILY_UNIX || remote->len);
+
 	return !flow->traffic[FDTAPE_IN].bytes && !flow->traffic[FDTAPE_OUT].bytes &&
-	       (flow->def.flags & FDTAPE_FLOW_LISTENS || flow->def.remote.family == FDTAPE_FAMILY_NONE);
+	       (flow->def.flags & FDTAPE_FLOW_LISTENS || !other_end);
 }
 
 /* Where the other end is; what the fd is when it is no connection. */
@@ -43,6 +46,7 @@ static void add_peer(struct table_row *row, const struct player_flow *flow)
 	if (def->kind != FDTAPE_KIND_SOCKET) {
 		char *name = text_escape_string(def->kind == FDTAPE_KIND_LIBRARY ? text_base(def->name) : def->name);
 
+		text_cut(name, TEXT_ADDRESS_MAX);
 		snprintf(text, sizeof text, "%s %.*s", words_kind(def->kind), TEXT_ADDRESS_MAX, name);
 		free(name);
 	} else if (def->flags & FDTAPE_FLOW_LISTENS) {
@@ -69,13 +73,13 @@ static void put_time(FILE *out, const char *what, uint64_t wall, const char *oth
 static char *note_text(const struct player_flow *flow)
 {
 	const struct tls_info *tls = &flow->tls;
-	char local[TEXT_ADDRESS_MAX], *text = NULL;
+	char local[TEXT_ADDRESS_MAX];
 	const char *address = text_address(local, &flow->def.local);
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	struct alloc_text text;
+	FILE *out;
 
-	if (!out)
-		say_and_exit(CLI_REFUSED, "out of memory");
+	alloc_text_begin(&text);
+	out = text.out;
 	put_time(out, "      opened", flow->opened, "before recording began");
 	put_time(out, ", closed", flow->closed, "not seen");
 	if (flow->def.kind == FDTAPE_KIND_SOCKET)
@@ -99,9 +103,7 @@ static char *note_text(const struct player_flow *flow)
 	for (uint32_t bit = 1; bit; bit <<= 1)
 		if (tls->evidence & bit && tls_evidence_text(bit))
 			fprintf(out, "\n      evidence: %s", tls_evidence_text(bit));
-	if (fclose(out) != 0)
-		say_and_exit(CLI_REFUSED, "out of memory");
-	return text;
+	return alloc_text_end(&text);
 }
 
 struct table_row *flow_row(const struct player_flow *flow, bool verbose)

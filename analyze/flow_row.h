@@ -20,7 +20,7 @@ struct table_row *flow_row(const struct player_flow *flow, bool verbose);
 uint64_t flow_lost(const struct player_flow *flow, enum fdtape_dir dir);
 /* A library's object whose calls belong to a socket flow: that one shows all that is known. */
 bool flow_is_part(const struct player_flow *flow);
-/* It carried nothing and had no other end: it listens, or was never connected. */
+/* It carried nothing and had no other end that has a name: it listens, or was never connected. */
 bool flow_is_idle(const struct player_flow *flow);
 
 #endif

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analyze/say.h"
+#include "cli.h"
+#include "analyze/alloc.h"
 #include "analyze/text.h"
 #include "analyze/words.h"
 
@@ -28,12 +29,13 @@ static void add_span(struct table_row *row, uint64_t from, uint64_t to)
 
 char *http_request_text(const struct http_exchange *x)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	struct alloc_text text;
+	FILE *out;
 
-	if (!out)
-		say_and_exit(CLI_REFUSED, "out of memory");
+	alloc_text_begin(&text);
+	out = text.out;
+	if (!x->complete)
+		fputs("(incomplete) ", out);
 	if (x->method) {
 		cli_put_string(out, x->method);
 		fputc(' ', out);
@@ -44,11 +46,7 @@ char *http_request_text(const struct http_exchange *x)
 	} else {
 		fputs("(request not seen)", out);
 	}
-	if (!x->complete)
-		fputs(" (incomplete)", out);
-	if (fclose(out) != 0)
-		say_and_exit(CLI_REFUSED, "out of memory");
-	return text;
+	return alloc_text_end(&text);
 }
 
 struct table_row *http_row(const struct player_flow *flow, const struct http_exchange *x, bool wide)

@@ -11,5 +11,7 @@
 
 /* Writes one line. */
 void keylog_put(FILE *out, const struct tls_key *key);
+/* The lines of several; belongs to the caller. */
+char *keylog_text(const struct tls_key *keys, size_t n);
 
 #endif

@@ -7,7 +7,6 @@
 #include "analyze/alloc.h"
 #include "analyze/claimed_ports.h"
 #include "analyze/keylog.h"
-#include "analyze/say.h"
 
 /*
  * Theory of operation
@@ -145,21 +144,6 @@ static bool set_ends(struct planned *p, const struct fdtape_flow *def)
 
 /* ---- the choice ------------------------------------------------------------------------------------------------- */
 
-static char *keylog_text(const struct tls_info *tls)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		say_and_exit(CLI_REFUSED, "out of memory");
-	for (size_t i = 0; i < tls->n_keys; i++)
-		keylog_put(out, &tls->keys[i]);
-	if (fclose(out) != 0)
-		say_and_exit(CLI_REFUSED, "out of memory");
-	return text;
-}
-
 static enum rendering choose(const struct plan *plan, const struct planned *p, const struct tls_info *tls)
 {
 	bool is_tls = tls->verdict == TLS_VERDICT_TLS || tls->verdict == TLS_VERDICT_MIXED;
@@ -204,7 +188,7 @@ void plan_flow_closed(struct plan *plan, struct player_flow *flow)
 	p->udp = flow->def.proto == FDTAPE_PROTO_UDP;
 	p->rendering = p->udp ? RENDER_DATAGRAMS : choose(plan, p, tls);
 	if (p->rendering == RENDER_KEYS)
-		p->keys = keylog_text(tls);
+		p->keys = keylog_text(tls->keys, tls->n_keys);
 	if (p->rendering == RENDER_ENVELOPE) {
 		p->sni = alloc_copy(tls->sni);
 		p->alpn = alloc_copy(alpn_of(p, tls));

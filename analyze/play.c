@@ -122,8 +122,8 @@ void play_note(const struct play *p)
 	/* The words must reach a terminal after the view, not amid it. */
 	fflush(p->options->out);
 	if (p->losses.count || p->losses.bytes)
-		say("note: the recording lost %" PRIu64 " event%s, %s of their bytes are known; 'summary' says why",
-		    p->losses.count, p->losses.count == 1 ? "" : "s", text_size(size, p->losses.bytes));
+		say("note: the recording lost %" PRIu64 " event%s, %s", p->losses.count,
+		    p->losses.count == 1 ? "" : "s", p->losses.bytes ? text_size(size, p->losses.bytes) : "0 bytes");
 	if (p->damaged)
 		say("note: the tape is damaged in %" PRIu64 " place%s; what could be read was given", p->damaged,
 		    p->damaged == 1 ? "" : "s");

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "analyze/alloc.h"
-#include "analyze/say.h"
+#include "cli.h"
 
 #define SECOND 1000000000u
 
@@ -169,9 +169,9 @@ const char *text_address(char out[static TEXT_ADDRESS_MAX], const struct fdtape_
 char *text_escape(const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
-	char *text = NULL;
-	size_t size = 0, plain = 0;
-	FILE *memory;
+	struct alloc_text escaped;
+	size_t plain = 0;
+	char *text;
 
 	while (plain < len && p[plain] >= 0x20 && p[plain] < 0x7f && p[plain] != '\\')
 		plain++;
@@ -180,18 +180,23 @@ char *text_escape(const void *bytes, size_t len)
 		memcpy(text, bytes, len);
 		return text;
 	}
-	memory = open_memstream(&text, &size);
-	if (!memory)
-		say_and_exit(CLI_REFUSED, "out of memory");
-	cli_put_text(memory, bytes, len);
-	if (fclose(memory) != 0)
-		say_and_exit(CLI_REFUSED, "out of memory");
-	return text;
+	alloc_text_begin(&escaped);
+	cli_put_text(escaped.out, bytes, len);
+	return alloc_text_end(&escaped);
 }
 
 char *text_escape_string(const char *string)
 {
 	return text_escape(string, strlen(string));
+}
+
+void text_cut(char *text, size_t max)
+{
+	if (strlen(text) <= max)
+		return;
+	while (max > 0 && (text[max] & 0xc0) == 0x80)
+		max--;
+	text[max] = '\0';
 }
 
 size_t text_width(const char *text)

@@ -41,6 +41,8 @@ const char *text_address(char out[static TEXT_ADDRESS_MAX], const struct fdtape_
  * doubled. The result is valid UTF-8 without control characters and belongs to the caller. */
 char *text_escape(const void *bytes, size_t len);
 char *text_escape_string(const char *string);
+/* Ends the text after at most `max` bytes, without parting a character. */
+void text_cut(char *text, size_t max);
 /* As many columns of a terminal as it takes; `text` is text_escape()'s. */
 size_t text_width(const char *text);
 /* The last part of a path. */

@@ -52,6 +52,7 @@ const char *words_process(char out[static WORDS_PROCESS_MAX], const struct playe
 {
 	char *name = text_escape_string(*process->exe ? text_base(process->exe) : process->comm);
 
+	text_cut(name, 64);
 	snprintf(out, WORDS_PROCESS_MAX, "%.64s[%" PRIu32 "]", *name ? name : "?", process->pid);
 	free(name);
 	return out;

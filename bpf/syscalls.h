@@ -13,7 +13,7 @@
  * the length that the call returned: by then the pages are there, which they need not be before.
  */
 #include "bpf/flow.h"
-#include "bpf/payload.h"
+#include "bpf/copy.h"
 
 /* What a thread is in. Kept, not deleted, after the call: to fill it again is cheaper than to insert it. */
 struct inflight {

@@ -19,7 +19,7 @@ may() {
 			grep -vE "[<\"]($1/[a-z0-9_.]*|$2)[>\"]")"
 }
 
-libc='(assert|ctype|dirent|endian|errno|fcntl|fnmatch|inttypes|limits|math|poll|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|sys/(mman|resource|socket|stat|types|un|wait|uio))\.h'
+libc='(arpa/inet|assert|ctype|dirent|endian|errno|fcntl|fnmatch|inttypes|limits|math|poll|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|sys/(mman|resource|socket|stat|types|un|wait|uio))\.h'
 linux='(linux/types|sys/prctl|sys/signalfd|sys/syscall|sys/utsname)\.h'
 ours='(cli|map)\.h'
 api='fdtape/[a-z]*\.h'

@@ -10,7 +10,9 @@
 #include <cmocka.h>
 
 #include "analyze/flow_line.h"
+#include "analyze/flow_row.h"
 #include "analyze/json.h"
+#include "analyze/live.h"
 #include "analyze/table.h"
 #include "analyze/text.h"
 #include "analyze/top.h"
@@ -354,6 +356,56 @@ static void test_words__failures__have_linux_names(void **state)
 	assert_false(words_is_failure(&library));
 }
 
+static void test_words__long_process_name__is_cut_before_the_pid(void **state)
+{
+	struct player_process process = {.pid = 12345, .comm = "", .exe = "/opt/a-rather-long-name", .cmdline = ""};
+	char out[WORDS_PROCESS_MAX];
+
+	(void)state;
+	assert_string_equal(words_process(out, &process), "a-rather-long-name[12345]");
+	assert_string_equal(words_process_cut(out, &process, 16), "a-rather~[12345]");
+	process.exe = "/opt/h\xc3\xa4h\xc3\xa4h\xc3\xa4h\xc3\xa4h\xc3\xa4h\xc3\xa4";
+	assert_string_equal(words_process_cut(out, &process, 12), "h\xc3\xa4h\xc3\xa4~[12345]");
+	process.exe = "";
+	process.comm = "kworker";
+	assert_string_equal(words_process_cut(out, &process, 16), "kworker[12345]");
+}
+
+static void test_live__library_object__leads_to_its_socket(void **state)
+{
+	struct player_flow socket = {.number = 7}, other = {.number = 3}, library = {.number = 8, .bound = 7};
+	struct live live = {0};
+
+	(void)state;
+	live_add(&live, &socket);
+	live_add(&live, &library);
+	live_add(&live, &other);
+	assert_ptr_equal(live_find(&live, 3), &other);
+	assert_ptr_equal(live_socket(&live, &library), &socket);
+	assert_ptr_equal(live_socket(&live, &other), &other);
+	assert_null(live_socket(&live, NULL));
+	live_remove(&live, &socket);
+	assert_null(live_find(&live, 7));
+	assert_ptr_equal(live_socket(&live, &library), &library);
+	live_release(&live);
+}
+
+static void test_flow_row__idle__is_without_bytes_and_other_end(void **state)
+{
+	struct player_flow flow = {.def = {.kind = FDTAPE_KIND_SOCKET}};
+
+	(void)state;
+	assert_true(flow_is_idle(&flow));
+	flow.def.remote.family = FDTAPE_FAMILY_UNIX; /* without a name */
+	assert_true(flow_is_idle(&flow));
+	flow.def.remote.family = FDTAPE_FAMILY_IPV4; /* connected, and silent */
+	assert_false(flow_is_idle(&flow));
+	flow.def.flags = FDTAPE_FLOW_LISTENS;
+	assert_true(flow_is_idle(&flow));
+	flow.traffic[FDTAPE_OUT].bytes = 1;
+	assert_false(flow_is_idle(&flow));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +425,9 @@ int main(void)
 	        cmocka_unit_test(test_flow_line__closed_out_of_order__printed_in_order),
 	        cmocka_unit_test(test_top__many__the_greatest_stay_and_equals_keep_their_order),
 	        cmocka_unit_test(test_words__failures__have_linux_names),
+	        cmocka_unit_test(test_words__long_process_name__is_cut_before_the_pid),
+	        cmocka_unit_test(test_live__library_object__leads_to_its_socket),
+	        cmocka_unit_test(test_flow_row__idle__is_without_bytes_and_other_end),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

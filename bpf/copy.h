@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef PAYLOAD_H
-#define PAYLOAD_H
+#ifndef COPY_H
+#define COPY_H
 
 /*
  * Copies a call's payload, whatever its shape, out of the program's memory into ring records.

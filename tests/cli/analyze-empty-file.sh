@@ -1,0 +1,2 @@
+: >empty
+fdtape-analyze summary empty

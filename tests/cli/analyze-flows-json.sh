@@ -1,0 +1,1 @@
+fdtape-analyze --json flows "$TESTDATA/nginx-proxy.tape"

@@ -1,0 +1,1 @@
+fdtape-analyze flows "$TESTDATA/curl-tls13.tape"

@@ -1,0 +1,1 @@
+fdtape-analyze --help

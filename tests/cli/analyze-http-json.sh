@@ -1,0 +1,1 @@
+fdtape-analyze --json http "$TESTDATA/curl-clear.tape"

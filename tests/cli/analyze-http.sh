@@ -1,0 +1,1 @@
+fdtape-analyze http "$TESTDATA/curl-tls13.tape"

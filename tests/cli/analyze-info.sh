@@ -1,0 +1,1 @@
+fdtape-analyze info "$TESTDATA/curl-tls13.tape"

@@ -1,0 +1,1 @@
+fdtape-analyze log "$TESTDATA/curl-tls13.tape"

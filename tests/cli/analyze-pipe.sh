@@ -1,0 +1,1 @@
+cat "$TESTDATA/curl-clear.tape" | fdtape-analyze http -

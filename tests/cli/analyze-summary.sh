@@ -1,0 +1,1 @@
+fdtape-analyze summary "$TESTDATA/curl-tls13.tape"

@@ -1,0 +1,2 @@
+echo "I am no tape" >text
+fdtape-analyze summary text

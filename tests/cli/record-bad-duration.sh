@@ -1,0 +1,1 @@
+fdtape-record -d soon -a

@@ -1,0 +1,4 @@
+fdtape-record -o x.tape -- no-such-program
+status=$?
+ls
+exit $status

@@ -1,0 +1,1 @@
+fdtape-record --pidd 1

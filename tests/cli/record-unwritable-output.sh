@@ -1,0 +1,1 @@
+fdtape-record -o no/such/folder/x.tape -- true
