@@ -8,13 +8,6 @@ void say_quiet(void)
 	quiet = true;
 }
 
-__attribute__((format(printf, 1, 0))) static void put(const char *format, va_list args)
-{
-	/* The header's name of the tool is one for each file that includes it, so all messages leave through here. */
-	cli_tool = TOOL;
-	cli_vwarn(format, args);
-}
-
 void say(const char *format, ...)
 {
 	va_list args;
@@ -22,7 +15,7 @@ void say(const char *format, ...)
 	if (quiet)
 		return;
 	va_start(args, format);
-	put(format, args);
+	cli_vwarn(format, args);
 	va_end(args);
 }
 
@@ -31,7 +24,7 @@ void say_error(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	put(format, args);
+	cli_vwarn(format, args);
 	va_end(args);
 }
 
@@ -40,7 +33,7 @@ void say_and_exit(enum cli_exit status, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	put(format, args);
+	cli_vwarn(format, args);
 	va_end(args);
 	exit(status);
 }

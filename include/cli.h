@@ -72,7 +72,8 @@ static inline void cli_put_string(FILE *out, const char *string)
 
 /* ---- messages --------------------------------------------------------------------------------------------------- */
 
-static const char *cli_tool = "fdtape"; /* set first in main() */
+/* What messages begin with; main() sets it first. Weak: one for the program, though each file that includes this has it. */
+__attribute__((weak)) const char *cli_tool = "fdtape";
 
 __attribute__((format(printf, 1, 0))) static inline void cli_vwarn(const char *format, va_list args)
 {

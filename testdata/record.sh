@@ -7,7 +7,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 : "${BIN:=$here/../build}"
-BIN=$(cd "$BIN" && pwd)
+PATH=$BIN:$PATH
 work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill $server 2>/dev/null; rm -rf "$work"' EXIT
@@ -45,14 +45,19 @@ config back "server { listen 127.0.0.1:$https ssl; ssl_protocols TLSv1.2 TLSv1.3
 	root $work/www; location /login { return 200 \"welcome\n\"; } }"
 config front "server { listen 127.0.0.1:$http; location / { proxy_pass https://127.0.0.1:$https; } }"
 
-transcript() { "$BIN/fdtape-replay" --transcript "$here/$1.tape" >"$here/$1.transcript"; }
+cd "$work" # so that no path of this machine is on the tapes
+keep() { # NAME: what was recorded becomes the fixture
+	mv "$1.tape" "$here/"
+	chmod 644 "$here/$1.tape"
+	fdtape-replay --transcript "$here/$1.tape" >"$here/$1.transcript"
+}
 curl_tape() { # NAME CURL-OPTIONS: a GET, a POST and a 404 on one connection
-	name=$1
+	fixture=$1
 	shift
-	"$BIN/fdtape-record" -q -o "$here/$name.tape" -- curl -sS -k --http1.1 "$@" -o /dev/null "$base/small.txt" \
+	fdtape-record -q -o "$fixture.tape" -- curl -sS -k --http1.1 "$@" -o /dev/null "$base/small.txt" \
 		-o /dev/null "$base/answer.json" -o /dev/null "$base/missing" --next -sS -k --http1.1 "$@" -o /dev/null \
 		-d user=ada "$base/login"
-	transcript "$name"
+	keep "$fixture"
 }
 
 for name; do
@@ -60,7 +65,7 @@ for name; do
 	case $name in all | curl-tls12) base=https://localhost:$https; curl_tape curl-tls12 --tls-max 1.2 ;; esac
 	case $name in all | curl-clear) base=http://localhost:$http; curl_tape curl-clear ;; esac
 	case $name in all | nginx-proxy)
-		"$BIN/fdtape-record" -q -o "$here/nginx-proxy.tape" -p "${server##* }" &
+		fdtape-record -q -o nginx-proxy.tape -p "${server##* }" &
 		recorder=$!
 		sleep 2
 		curl -sS -o /dev/null "http://127.0.0.1:$http/small.txt"
@@ -68,7 +73,6 @@ for name; do
 		sleep 0.2
 		kill -INT $recorder
 		wait $recorder
-		transcript nginx-proxy ;;
+		keep nginx-proxy ;;
 	esac
 done
-chmod 644 "$here"/*.tape

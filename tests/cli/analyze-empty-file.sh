@@ -1,2 +1,2 @@
-: >empty
-fdtape-analyze summary empty
+: >nothing.tape
+fdtape-analyze summary nothing.tape

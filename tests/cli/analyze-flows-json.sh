@@ -1,1 +1,1 @@
-fdtape-analyze --json flows "$TESTDATA/nginx-proxy.tape"
+cd "$TESTDATA" && fdtape-analyze --json flows nginx-proxy.tape

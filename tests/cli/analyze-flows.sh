@@ -1,1 +1,1 @@
-fdtape-analyze flows "$TESTDATA/curl-tls13.tape"
+cd "$TESTDATA" && fdtape-analyze flows curl-tls13.tape

@@ -1,1 +1,1 @@
-fdtape-analyze --json http "$TESTDATA/curl-clear.tape"
+cd "$TESTDATA" && fdtape-analyze --json http curl-clear.tape

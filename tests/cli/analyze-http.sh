@@ -1,1 +1,1 @@
-fdtape-analyze http "$TESTDATA/curl-tls13.tape"
+cd "$TESTDATA" && fdtape-analyze http curl-tls13.tape

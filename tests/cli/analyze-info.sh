@@ -1,1 +1,1 @@
-fdtape-analyze info "$TESTDATA/curl-tls13.tape"
+cd "$TESTDATA" && fdtape-analyze info curl-tls13.tape

@@ -1,1 +1,1 @@
-fdtape-analyze log "$TESTDATA/curl-tls13.tape"
+cd "$TESTDATA" && fdtape-analyze log curl-tls13.tape

@@ -1,2 +1,2 @@
 flow=$(fdtape-analyze --json flows "$TESTDATA/curl-tls12.tape" | jq "select(.tls.verdict == \"tls\").flow")
-fdtape-analyze stream --flow "$flow" --dir out "$TESTDATA/curl-tls12.tape"
+cd "$TESTDATA" && fdtape-analyze stream --flow "$flow" --dir out curl-tls12.tape

@@ -1,1 +1,1 @@
-fdtape-analyze summary "$TESTDATA/curl-tls13.tape"
+cd "$TESTDATA" && fdtape-analyze summary curl-tls13.tape

@@ -1,2 +1,2 @@
-echo "I am no tape" >text
-fdtape-analyze summary text
+echo "I am no tape" >notes.txt
+fdtape-analyze summary notes.txt

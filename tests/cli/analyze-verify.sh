@@ -1,1 +1,1 @@
-fdtape-analyze verify "$TESTDATA"/*.tape
+cd "$TESTDATA" && fdtape-analyze verify *.tape
