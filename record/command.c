@@ -73,6 +73,7 @@ __attribute__((noreturn)) static void run_child(char *const argv[], bool stdout_
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL); /* ignored by the recorder, and that would be inherited */
+	signal(SIGXFSZ, SIG_DFL);
 	execvp(argv[0], argv);
 	error = errno;
 	n = write(failed, &error, sizeof error);
