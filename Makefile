@@ -61,7 +61,7 @@ pkgs_format  := libzstd libxxhash
 pkgs_record  := libbpf libelf
 pkgs_replay  := libcrypto
 pkgs_analyze := jansson libcrypto
-pkgs_tests   := cmocka jansson libcrypto
+pkgs_tests   := cmocka jansson libssl libcrypto
 
 cflags = $(shell $(PKG_CONFIG) --cflags $(foreach p,$(1),$(pkgs_$(p))))
 libs   = $(shell $(PKG_CONFIG) --libs $(foreach p,$(1),$(pkgs_$(p))))

@@ -792,6 +792,8 @@ int tls_flow_feed(struct tls_flow *t, enum fdtape_dir dir, const uint8_t *data, 
 	if (!data)
 		note(t, TLS_EVIDENCE_HOLE);
 	result = tls_framer_feed(&s->framer, data, len, stamp, &sink);
+	if (s->framer.garbage)
+		note(t, TLS_EVIDENCE_GARBAGE);
 	if (result == 0 && s->framer.state == TLS_FRAMER_STOPPED && !s->stopped) {
 		/* Records before the hole that still wait may yet be opened; a later secret is of no use to them. */
 		result = drain(t);
