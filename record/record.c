@@ -199,7 +199,7 @@ static int start_probes(struct recorder *r)
 			cli_warn("the kernel's last words:\n%s", probes_log());
 		return -1;
 	}
-	r->translate = translate_new(r->writer, r->probes);
+	r->translate = translate_new(r->writer, r->probes, r->started);
 	if (!r->translate) {
 		cli_warn("no memory");
 		return -1;

@@ -75,7 +75,7 @@ struct translate {
 	uint64_t told_at;
 };
 
-struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes)
+struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started)
 {
 	struct translate *t = calloc(1, sizeof *t);
 
@@ -83,6 +83,7 @@ struct translate *translate_new(struct fdtape_writer *writer, struct probes *pro
 		return NULL;
 	t->writer = writer;
 	t->probes = probes;
+	t->told_at = started;
 	t->last = &t->first;
 	return t;
 }

@@ -23,8 +23,8 @@ struct translate_totals {
 	uint64_t flows;       /* of fds */
 };
 
-/* The writer and the probes stay the caller's. NULL: no memory. */
-struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes);
+/* The writer and the probes stay the caller's; `started` is when recording began. NULL: no memory. */
+struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started);
 
 /* Called for each process image that was chosen, so that its libraries can be probed. */
 void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), void *context);

@@ -31,21 +31,33 @@ static void put_word(FILE *out, const char *before, const char *word)
 	cli_put_string(out, *word ? word : "-");
 }
 
-/* The number of the process, which is told when it comes up first. */
+struct transcript_process {
+	uint64_t ordinal;
+	char comm[64]; /* as told */
+};
+
+/* The number of the process, which is told when it comes up first, and when it has become another program. */
 static int process_ordinal(struct sink_transcript *t, const struct player_process *process, uint64_t *ordinal)
 {
-	void *known = map_get(&t->processes, process->pid);
+	struct transcript_process *known = map_get(&t->processes, process->pid);
+	char comm[sizeof known->comm];
 
-	if (known) {
-		*ordinal = (uint64_t)(uintptr_t)known;
-		return 0;
+	snprintf(comm, sizeof comm, "%s", process->comm);
+	if (!known) {
+		known = calloc(1, sizeof *known);
+		if (!known || map_put(&t->processes, process->pid, known) < 0) {
+			free(known);
+			return FDTAPE_ERR_MEMORY;
+		}
+		known->ordinal = ++t->n_processes;
 	}
-	*ordinal = ++t->n_processes;
-	if (map_put(&t->processes, process->pid, (void *)(uintptr_t)*ordinal) < 0)
-		return FDTAPE_ERR_MEMORY;
-	fprintf(t->out, "process %" PRIu64, *ordinal);
-	put_word(t->out, " ", process->comm);
-	fputc('\n', t->out);
+	*ordinal = known->ordinal;
+	if (known->comm[0] == '\0' || strcmp(known->comm, comm) != 0) {
+		snprintf(known->comm, sizeof known->comm, "%s", comm[0] ? comm : "?");
+		fprintf(t->out, "process %" PRIu64, known->ordinal);
+		put_word(t->out, " ", known->comm);
+		fputc('\n', t->out);
+	}
 	return 0;
 }
 
@@ -59,9 +71,9 @@ static int on_process(void *context, const struct player_process *process, uint6
 
 static int on_opened(void *context, struct player_flow *flow)
 {
-	static const char *const kinds[] = {"other", "socket", "file", "pipe", "library"},
-	                         *const protos[] = {"other", "tcp", "udp", "unix"},
-	                         *const roles[] = {"unknown", "client", "server"};
+	static const char *const kinds[] = {"other", "socket", "file", "pipe", "library"}, *const protos[] = {
+	                                                                                           "other", "tcp",
+	                                                                                           "udp", "unix"};
 	struct sink_transcript *t = context;
 	struct transcript_flow *own = calloc(1, sizeof *own);
 	uint64_t process;
@@ -75,9 +87,8 @@ static int on_opened(void *context, struct player_flow *flow)
 	fprintf(t->out, "flow %" PRIu64 " process %" PRIu64 " %s", own->ordinal, process,
 	        kinds[flow->def.kind <= FDTAPE_KIND_LIBRARY ? flow->def.kind : 0]);
 	if (flow->def.kind == FDTAPE_KIND_SOCKET)
-		fprintf(t->out, " %s fd %" PRId32 " role %s",
-		        protos[flow->def.proto <= FDTAPE_PROTO_UNIX ? flow->def.proto : 0], flow->def.fd,
-		        roles[flow->role <= FDTAPE_ROLE_SERVER ? flow->role : 0]);
+		fprintf(t->out, " %s fd %" PRId32, protos[flow->def.proto <= FDTAPE_PROTO_UNIX ? flow->def.proto : 0],
+		        flow->def.fd);
 	else if (flow->def.kind == FDTAPE_KIND_LIBRARY)
 		put_word(t->out, " ", base_name(flow->def.name));
 	if (flow->def.flags & FDTAPE_FLOW_PREOPENED)
@@ -198,6 +209,7 @@ static void put_tls(FILE *out, const struct player_flow *flow, uint64_t ordinal)
 
 static int on_closed(void *context, struct player_flow *flow)
 {
+	static const char *const roles[] = {"", " client", " server"};
 	struct sink_transcript *t = context;
 	struct transcript_flow *own = flow->user;
 	uint8_t hash[32];
@@ -218,7 +230,8 @@ static int on_closed(void *context, struct player_flow *flow)
 		fputs(plain->hole ? " hole\n" : "\n", t->out);
 		EVP_MD_CTX_free(plain->hash);
 	}
-	fprintf(t->out, "%s flow %" PRIu64 "\n", flow->closed ? "closed" : "open", own->ordinal);
+	fprintf(t->out, "%s flow %" PRIu64 "%s\n", flow->closed ? "closed" : "open", own->ordinal,
+	        roles[flow->role <= FDTAPE_ROLE_SERVER ? flow->role : FDTAPE_ROLE_UNKNOWN]);
 	free(own);
 	flow->user = NULL;
 	return 0;
@@ -274,5 +287,7 @@ void sink_transcript_init(struct sink_transcript *transcript, FILE *out, struct 
 
 void sink_transcript_release(struct sink_transcript *transcript)
 {
+	for (size_t i = 0; i < transcript->processes.size; i++)
+		free(transcript->processes.slots[i].value);
 	map_release(&transcript->processes);
 }

@@ -16,7 +16,7 @@ struct sink_transcript {
 	FILE *out;
 	uint64_t n_flows;     /* in order of appearance */
 	uint64_t n_processes; /* by pid, in order of appearance */
-	struct map processes; /* pid: (void *)ordinal */
+	struct map processes; /* by pid: struct transcript_process */
 };
 
 void sink_transcript_init(struct sink_transcript *transcript, FILE *out, struct player_sink *sink);

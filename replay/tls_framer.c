@@ -65,11 +65,11 @@ static enum verdict judge_hello(const uint8_t *body, size_t n, size_t len)
 	return tls_parse_server_hello(body + 4, message, &hello) == 0 ? YES : NO;
 }
 
-static enum verdict judge(const struct tls_framer *f)
+/* The direction's first bytes. */
+static enum verdict judge(const struct tls_framer *f, const uint8_t *p, size_t n)
 {
-	const uint8_t *p = f->held.data;
-	size_t n = f->held.len, len;
 	enum verdict verdict = MORE;
+	size_t len;
 
 	if (!plausible(p, n))
 		return NO;
@@ -217,14 +217,20 @@ int tls_framer_feed(struct tls_framer *f, const uint8_t *data, uint64_t len, con
 		return hole(f, len, stamp, sink);
 	switch (f->state) {
 	case TLS_FRAMER_NEW:
-		if (f->held.len == 0)
+		if (f->held.len == 0) {
 			f->since = *stamp;
+			verdict = judge(f, data, len);
+			if (verdict != MORE) { /* mostly; no need to hold anything */
+				f->state = verdict == YES ? TLS_FRAMER_TLS : TLS_FRAMER_CLEAR;
+				return tls_framer_feed(f, data, len, stamp, sink);
+			}
+		}
 		if (buffer_add(&f->held, data, len) < 0)
 			return -1;
-		verdict = judge(f);
-		if (verdict == YES)
-			return decide(f, TLS_FRAMER_TLS, stamp, sink);
-		return verdict == NO ? decide(f, TLS_FRAMER_CLEAR, stamp, sink) : 0;
+		verdict = judge(f, f->held.data, f->held.len);
+		if (verdict == MORE)
+			return 0;
+		return decide(f, verdict == YES ? TLS_FRAMER_TLS : TLS_FRAMER_CLEAR, stamp, sink);
 	case TLS_FRAMER_TLS:
 		return feed_tls(f, data, len, stamp, sink);
 	case TLS_FRAMER_CLEAR:
