@@ -225,7 +225,6 @@ static void parse(struct command *c, struct options *o, int argc, char **argv)
 	int key;
 
 	*c = (struct command){.tapes = alloc_new((size_t)argc, sizeof *c->tapes)};
-	choose_init(&c->choose, TOOL);
 	cli_start(&cli, options_table, argc, argv);
 	while ((key = cli_next(&cli)) >= 0) {
 		if (key)

@@ -6,7 +6,7 @@
 
 #include "analyze/alloc.h"
 #include "analyze/json.h"
-#include "analyze/live.h"
+#include "analyze/open_flows.h"
 #include "analyze/text.h"
 #include "analyze/words.h"
 
@@ -33,7 +33,7 @@ struct line {
 struct log {
 	struct play play;
 	struct line waiting;
-	struct live live;
+	struct open_flows open;
 	char date[TEXT_TIME_MAX]; /* of the last line */
 	bool headed;
 };
@@ -232,7 +232,7 @@ static void flush_line(struct log *view)
 
 	if (!line->exe)
 		return;
-	line->flow = live_socket(&view->live, line->flow);
+	line->flow = open_flows_socket(&view->open, line->flow);
 	line->fd = line->event.fd < 0 && line->flow ? line->flow->def.fd : line->event.fd;
 	if (view->play.options->json)
 		put_object(view->play.options->out, line);
@@ -264,7 +264,7 @@ static int on_flow_opened(void *context, struct player_flow *flow)
 {
 	struct log *view = context;
 
-	live_add(&view->live, flow);
+	open_flows_add(&view->open, flow);
 	return 0;
 }
 
@@ -274,7 +274,7 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 
 	/* The line that waits may be about it. */
 	flush_line(view);
-	live_remove(&view->live, flow);
+	open_flows_remove(&view->open, flow);
 	return 0;
 }
 
@@ -285,7 +285,7 @@ int view_log(struct options *options)
 	int status = play(&view.play, options, &sink);
 
 	flush_line(&view);
-	live_release(&view.live);
+	open_flows_release(&view.open);
 	play_note(&view.play);
 	return status;
 }

@@ -34,8 +34,11 @@ struct thread {
 
 void bind_release(struct play_section *section)
 {
-	for (size_t i = 0; i < section->threads.size; i++)
-		free(section->threads.slots[i].value);
+	struct thread *thread;
+	size_t cursor = 0;
+
+	while ((thread = map_next(&section->threads, &cursor)))
+		free(thread);
 	map_release(&section->threads);
 }
 
@@ -49,10 +52,10 @@ void bind_remember(struct play_section *section, const struct fdtape_event *even
 	struct thread *thread = map_get(&section->threads, event->tid);
 
 	if (!thread) {
-		if (section->threads.n >= THREADS_MAX)
+		if (section->threads.used >= THREADS_MAX)
 			bind_release(section);
 		thread = calloc(1, sizeof *thread);
-		if (!thread || map_put(&section->threads, event->tid, thread) < 0) {
+		if (!thread || !map_put(&section->threads, event->tid, thread)) {
 			free(thread);
 			play_fail(section->player, FDTAPE_ERR_MEMORY);
 			return;

@@ -3,12 +3,6 @@
 
 #include <limits.h>
 
-void choose_init(struct choose *choose, const char *tool)
-{
-	memset(choose, 0, sizeof *choose);
-	choose->tool = tool;
-}
-
 void choose_release(struct choose *choose)
 {
 	free((void *)choose->choice.pids);
@@ -128,7 +122,6 @@ int choose_option(struct choose *choose, const struct cli *cli, int key)
 	uint64_t *flows;
 	uint16_t *ports;
 
-	cli_tool = choose->tool; /* each file that includes cli.h has its own */
 	switch (key) {
 	case CHOOSE_PID:
 		c->pids = pids = grow(c->pids, c->n_pids, sizeof *pids);

@@ -6,7 +6,7 @@
  * Which part of the tapes is meant: the options that fdtape-analyze and fdtape-replay share. A tool puts
  * CHOOSE_OPTIONS into its option table and hands each key to choose_option() that it does not know itself.
  */
-#include "include/cli.h"
+#include "cli.h"
 #include "replay/player.h"
 
 /* Kept clear of the tools' own keys, which count up from CLI_FIRST_KEY. */
@@ -34,13 +34,10 @@ enum choose_key {
 		CHOOSE_UNTIL, "until", "TIME", "not after"                                                         \
 	}
 
-struct choose {
+struct choose {                      /* all zero: nothing chosen yet */
 	struct player_choice choice; /* for player_open(); points into this struct's own memory */
-	const char *tool;            /* for messages */
 };
 
-/* `tool` is the name that messages begin with: "fdtape-analyze". */
-void choose_init(struct choose *choose, const char *tool);
 /* Takes the option that cli_next() gave: 1; 0: the key is none of CHOOSE_OPTIONS. A bad value ends the program with
  * status 2, saying what was found and what is allowed. */
 int choose_option(struct choose *choose, const struct cli *cli, int key);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "include/cli.h"
+#include "cli.h"
 
 enum {
 	EDITS_MAX = 2000,

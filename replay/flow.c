@@ -261,19 +261,19 @@ static void give_own(struct lane *lane, uint64_t offset, const uint8_t *data, ui
 	emit_plain(lane, offset, data, len, stamp);
 }
 
-/* No socket was found. */
+/* No socket was found: they are told in the order of the calls, and the next ones at once. */
 static void release_held(struct flow *library)
 {
+	struct lane *in = &library->lane[FDTAPE_IN], *out = &library->lane[FDTAPE_OUT], *lane;
 	struct held_call *held;
 
-	for (int dir = 0; dir < 2; dir++) {
-		struct lane *lane = &library->lane[dir];
-
-		while ((held = next_held(lane))) {
-			give_own(lane, held->offset, held->hole ? NULL : held->data, held->len, &held->stamp);
-			free(held);
-		}
+	while (in->held || out->held) {
+		lane = !in->held || (out->held && out->held->stamp.wall < in->held->stamp.wall) ? out : in;
+		held = next_held(lane);
+		give_own(lane, held->offset, held->hole ? NULL : held->data, held->len, &held->stamp);
+		free(held);
 	}
+	in->held_bytes = out->held_bytes = HELD_BYTES;
 }
 
 /* The call's bytes join the plaintext of the socket. */
@@ -324,7 +324,7 @@ static void emit_calls(void *context, uint64_t offset, const uint8_t *data, uint
 	} else if (lane->held_bytes < HELD_BYTES) {
 		fail(library, hold_call(lane, offset, data, len, stamp));
 	} else {
-		/* It has had its chance; held_bytes stays, so the next ones do not wait. */
+		/* It has had its chance. */
 		release_held(library);
 		give_own(lane, offset, data, len, stamp);
 	}
@@ -378,7 +378,7 @@ static void share_role(struct flow *flow, bool is_new)
 	shared = map_get(sockets, def->inode);
 	if (!shared) {
 		shared = calloc(1, sizeof *shared);
-		if (!shared || map_put(sockets, def->inode, shared) < 0) {
+		if (!shared || !map_put(sockets, def->inode, shared)) {
 			free(shared);
 			fail(flow, -1);
 			return;
@@ -463,7 +463,7 @@ static struct flow *flow_new(struct play_section *section, const struct fdtape_f
 	}
 	if (def->kind == FDTAPE_KIND_LIBRARY)
 		flow->pub.tls.verdict = TLS_VERDICT_TLS;
-	if (map_put(&section->flows, def->id, flow) < 0) {
+	if (!map_put(&section->flows, def->id, flow)) {
 		flow_free(flow);
 		return NULL;
 	}

@@ -27,6 +27,7 @@ void play_fail(struct player *player, int error)
 {
 	if (player->stop == 0) {
 		player->stop = error;
+		player->failed = true;
 		snprintf(player->message, sizeof player->message, "%s", fdtape_strerror(error));
 	}
 }
@@ -82,11 +83,11 @@ static int by_number(const void *a, const void *b)
 /* Ends all flows of the sections, in the order of their numbers. */
 static void close_flows(struct player *p, struct play_section *sections, size_t n_sections)
 {
-	struct flow **all;
+	struct flow **all, *flow;
 	size_t n = 0;
 
 	for (size_t i = 0; i < n_sections; i++)
-		n += sections[i].flows.n;
+		n += sections[i].flows.used;
 	if (n == 0)
 		return;
 	all = malloc(n * sizeof(struct flow *));
@@ -96,9 +97,8 @@ static void close_flows(struct player *p, struct play_section *sections, size_t 
 	}
 	n = 0;
 	for (size_t i = 0; i < n_sections; i++)
-		for (size_t j = 0; j < sections[i].flows.size; j++)
-			if (sections[i].flows.slots[j].value)
-				all[n++] = sections[i].flows.slots[j].value;
+		for (size_t cursor = 0; (flow = map_next(&sections[i].flows, &cursor));)
+			all[n++] = flow;
 	qsort(all, n, sizeof(struct flow *), by_number);
 	/* What calls delivered goes to the sockets while they are there. */
 	for (size_t i = 0; i < n; i++)
@@ -299,6 +299,8 @@ int player_run(struct player *p)
 			error = on_damage(p, input, result);
 	}
 	close_flows(p, p->sections, p->n_inputs);
+	if (p->stop && !p->failed)
+		p->message[0] = '\0'; /* the sink knows why */
 	return p->stop ? p->stop : error;
 }
 

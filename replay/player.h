@@ -35,8 +35,9 @@ struct player_traffic {
 };
 
 struct player_flow {
-	/* Names the flow to people (--flow N). The tape's id for the first section; further sections and tapes are
-	 * numbered on from there, so that it is unique in a play. */
+	/* Names the flow to people (--flow N), and is unique in a play. The tape's id for the first section; further
+	 * sections of one tape are numbered on from there; of several tapes played together, each section's numbers
+	 * begin at a million of their own (1000001, 2000001, ...). */
 	uint64_t number;
 	struct fdtape_flow def;
 	const struct player_process *process; /* the image that owned the fd at first; never NULL */
@@ -136,7 +137,7 @@ int player_open(struct player **player, const struct player_input *inputs, size_
  * when an input could not be read at all, told through player_message(). */
 int player_run(struct player *player);
 
-/* The last error in words, with the input's name. */
+/* The last error in words, with the input's name; "" when it was the sink that ended the play. */
 const char *player_message(const struct player *player);
 /* How many times damage() was or would have been called. */
 uint64_t player_damaged(const struct player *player);

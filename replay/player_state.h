@@ -7,7 +7,7 @@
  * messages), bind.c (library calls to sockets), process.c, timeline.c (several tapes in one order).
  */
 #include "replay/assembly.h"
-#include "replay/map.h"
+#include "map.h"
 #include "replay/plaintext.h"
 #include "replay/player.h"
 #include "replay/proto.h"
@@ -81,7 +81,8 @@ struct player {
 	uint64_t n_sections, n_events, n_damaged;
 	uint64_t highest; /* number of a flow */
 	struct flow *closing, **closing_end;
-	int stop; /* what player_run() will return; 0: go on */
+	int stop;    /* what player_run() will return; 0: go on */
+	bool failed; /* it was the player itself that stopped */
 	char message[1024];
 };
 
@@ -91,7 +92,7 @@ void play_fail(struct player *player, int error);
 /* Is a call (a message, a life) between these wall times chosen? */
 bool play_in_time(const struct player *player, uint64_t from, uint64_t to);
 
-/* ---- choice.c ---- */
+/* ---- chosen.c ---- */
 bool choice_takes_process(const struct player_choice *choice, const struct player_process *process);
 bool choice_takes_flow(const struct player_choice *choice, const struct player_flow *flow);
 bool choice_takes_event(const struct player_choice *choice, const struct player_process *process,

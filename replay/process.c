@@ -23,25 +23,23 @@ void process_release(struct process *process)
 static int sweep(struct play_section *section)
 {
 	uint64_t now = section->player->n_events, *dead;
-	size_t n = 0;
+	struct process *process;
+	size_t n = 0, cursor = 0;
 
 	if (section->sweep_at < SWEEP_AT)
 		section->sweep_at = SWEEP_AT;
-	if (section->processes.n < section->sweep_at)
+	if (section->processes.used < section->sweep_at)
 		return 0;
-	dead = malloc(section->processes.n * sizeof *dead);
+	dead = malloc(section->processes.used * sizeof *dead);
 	if (!dead)
 		return -1;
-	for (size_t i = 0; i < section->processes.size; i++) {
-		struct process *process = section->processes.slots[i].value;
-
-		if (process && process->exited && now - process->exited > LATE_EVENTS)
+	while ((process = map_next(&section->processes, &cursor)))
+		if (process->exited && now - process->exited > LATE_EVENTS)
 			dead[n++] = process->pub.pid;
-	}
 	for (size_t i = 0; i < n; i++)
 		process_release(map_take(&section->processes, dead[i]));
 	free(dead);
-	section->sweep_at = section->processes.n * 2;
+	section->sweep_at = section->processes.used * 2;
 	return 0;
 }
 
@@ -50,7 +48,7 @@ static struct process *install(struct play_section *section, struct process *pro
 {
 	struct process *before = map_get(&section->processes, process->pub.pid);
 
-	if ((!before && sweep(section) < 0) || map_put(&section->processes, process->pub.pid, process) < 0) {
+	if ((!before && sweep(section) < 0) || !map_put(&section->processes, process->pub.pid, process)) {
 		process_release(process);
 		return NULL;
 	}
@@ -122,7 +120,10 @@ void process_exited(struct play_section *section, uint32_t pid)
 
 void process_release_all(struct play_section *section)
 {
-	for (size_t i = 0; i < section->processes.size; i++)
-		process_release(section->processes.slots[i].value);
+	struct process *process;
+	size_t cursor = 0;
+
+	while ((process = map_next(&section->processes, &cursor)))
+		process_release(process);
 	map_release(&section->processes);
 }

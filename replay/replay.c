@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "include/cli.h"
+#include "cli.h"
 #include "replay/choose.h"
 #include "replay/diff.h"
 #include "replay/inputs.h"
@@ -75,7 +75,6 @@ static void parse(struct settings *s, int argc, char **argv)
 	struct cli cli;
 	int key;
 
-	choose_init(&s->choose, cli_tool);
 	s->tapes = calloc((size_t)argc + 1, sizeof *s->tapes);
 	if (!s->tapes)
 		cli_die(CLI_REFUSED, "out of memory");
@@ -142,7 +141,10 @@ static int play(const struct settings *s, const struct inputs *inputs, const str
 	}
 	result = player_run(player);
 	if (result < 0) {
-		cli_warn("%s", *player_message(player) ? player_message(player) : fdtape_strerror(result));
+		if (*player_message(player))
+			cli_warn("%s", player_message(player));
+		else if (result != FDTAPE_ERR_SYSTEM) /* an output's error is told by who owns it */
+			cli_warn("%s", fdtape_strerror(result));
 		status = result == FDTAPE_ERR_SYSTEM || result == FDTAPE_ERR_MEMORY ? CLI_REFUSED : CLI_DAMAGED;
 	} else if (player_damaged(player) > 0) {
 		status = CLI_DAMAGED;
@@ -298,7 +300,7 @@ static int replay_to(const struct settings *s, const struct inputs *inputs)
 	error = sink_tape_finish(&tape);
 	if (error == 0 && fd != STDOUT_FILENO && close(fd) < 0)
 		error = FDTAPE_ERR_SYSTEM;
-	if (error < 0 && status != CLI_REFUSED) {
+	if (error < 0) {
 		cli_warn("cannot write '%s': %s", s->to,
 		         error == FDTAPE_ERR_SYSTEM ? strerror(errno) : fdtape_strerror(error));
 		status = CLI_REFUSED;

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <time.h>
 
-#include "include/cli.h"
+#include "cli.h"
 #include "replay/address.h"
 
 /* ---- pace ------------------------------------------------------------------------------------------------------- */

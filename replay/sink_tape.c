@@ -112,12 +112,16 @@ struct kept_flow {
 	uint64_t captured; /* bytes of it that are on the new tape */
 };
 
-static void process_free(struct cut_process *process)
+static void forget_processes(struct sink_tape *t)
 {
-	if (!process)
-		return;
-	free(process->text);
-	free(process);
+	struct cut_process *process;
+	size_t cursor = 0;
+
+	while ((process = map_next(&t->processes, &cursor))) {
+		free(process->text);
+		free(process);
+	}
+	map_release(&t->processes);
 }
 
 /* Remembers the latest definition. */
@@ -131,7 +135,7 @@ static int keep_process(struct sink_tape *t, const struct fdtape_process *def)
 		return FDTAPE_ERR_MEMORY;
 	if (!process) {
 		process = calloc(1, sizeof *process);
-		if (!process || map_put(&t->processes, def->pid, process) < 0) {
+		if (!process || !map_put(&t->processes, def->pid, process)) {
 			free(process);
 			free(text);
 			return FDTAPE_ERR_MEMORY;
@@ -282,9 +286,7 @@ static int end_section(struct sink_tape *t)
 		t->error = fdtape_writer_end(t->writer);
 	fdtape_writer_free(t->writer);
 	t->writer = NULL;
-	for (size_t i = 0; i < t->processes.size; i++)
-		process_free(t->processes.slots[i].value);
-	map_release(&t->processes);
+	forget_processes(t);
 	return t->error;
 }
 
@@ -459,9 +461,7 @@ void sink_tape_release(struct sink_tape *tape)
 		tape->secrets = secret->next;
 		free(secret);
 	}
-	for (size_t i = 0; i < tape->processes.size; i++)
-		process_free(tape->processes.slots[i].value);
-	map_release(&tape->processes);
+	forget_processes(tape);
 	fdtape_writer_free(tape->writer);
 	tape->writer = NULL;
 }

@@ -7,7 +7,7 @@
  */
 #include <fdtape/writer.h>
 
-#include "replay/map.h"
+#include "map.h"
 #include "replay/player.h"
 
 struct held_secret;

@@ -6,7 +6,7 @@
 
 #include <openssl/evp.h>
 
-#include "include/cli.h"
+#include "cli.h"
 
 /* What is kept of a flow until it is closed. */
 struct transcript_flow {
@@ -45,7 +45,7 @@ static int process_ordinal(struct sink_transcript *t, const struct player_proces
 	snprintf(comm, sizeof comm, "%s", process->comm);
 	if (!known) {
 		known = calloc(1, sizeof *known);
-		if (!known || map_put(&t->processes, process->pid, known) < 0) {
+		if (!known || !map_put(&t->processes, process->pid, known)) {
 			free(known);
 			return FDTAPE_ERR_MEMORY;
 		}
@@ -287,7 +287,10 @@ void sink_transcript_init(struct sink_transcript *transcript, FILE *out, struct 
 
 void sink_transcript_release(struct sink_transcript *transcript)
 {
-	for (size_t i = 0; i < transcript->processes.size; i++)
-		free(transcript->processes.slots[i].value);
+	struct transcript_process *process;
+	size_t cursor = 0;
+
+	while ((process = map_next(&transcript->processes, &cursor)))
+		free(process);
 	map_release(&transcript->processes);
 }

@@ -8,7 +8,7 @@
  */
 #include <stdio.h>
 
-#include "replay/map.h"
+#include "map.h"
 #include "replay/player.h"
 
 struct sink_transcript {

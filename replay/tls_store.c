@@ -13,7 +13,11 @@ enum {
 
 static uint64_t key_of(uint32_t id_kind, const uint8_t *id, size_t id_len)
 {
-	return map_mix_bytes(id_kind, id, id_len);
+	uint64_t key = id_kind;
+
+	for (size_t i = 0; i < id_len; i++)
+		key = (key ^ id[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
+	return key;
 }
 
 static bool has_id(const struct tls_secret *s, uint32_t id_kind, const uint8_t *id, size_t id_len)
@@ -31,7 +35,7 @@ static void unlink_secret(struct tls_store *store, struct tls_secret *secret)
 	if (!head)
 		map_take(&store->secrets, secret->key);
 	else
-		map_put(&store->secrets, secret->key, head); /* the key is there: needs no memory */
+		map_slot(&store->secrets, secret->key)->value = head;
 }
 
 static void wake(struct tls_store *store, uint64_t key)
@@ -76,7 +80,7 @@ int tls_store_add(struct tls_store *store, const struct fdtape_secret *secret)
 	memcpy(s->value, secret->value, secret->value_len);
 	memcpy(s->label, secret->label, label_len);
 	s->next = head;
-	if (map_put(&store->secrets, key, s) < 0) {
+	if (!map_put(&store->secrets, key, s)) {
 		free(s);
 		return -1;
 	}
@@ -124,7 +128,7 @@ void tls_store_forget(struct tls_store *store, struct tls_waiter *waiter)
 	if (waiter->previous)
 		waiter->previous->next = waiter->next;
 	else if (waiter->next)
-		map_put(&store->waiters, waiter->key, waiter->next); /* the key is there: needs no memory */
+		map_slot(&store->waiters, waiter->key)->value = waiter->next;
 	else
 		map_take(&store->waiters, waiter->key);
 }
@@ -139,7 +143,7 @@ int tls_store_wait(struct tls_store *store, struct tls_waiter *waiter, uint32_t 
 		return 0;
 	tls_store_forget(store, waiter);
 	head = map_get(&store->waiters, key);
-	if (map_put(&store->waiters, key, waiter) < 0)
+	if (!map_put(&store->waiters, key, waiter))
 		return -1;
 	waiter->key = key;
 	waiter->waits = true;

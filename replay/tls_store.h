@@ -12,7 +12,7 @@
 
 #include <fdtape/types.h>
 
-#include "replay/map.h"
+#include "map.h"
 
 enum {
 	TLS_STORE_MAX = 65536

@@ -26,7 +26,7 @@ struct told {
 	char text[8192];
 };
 
-static void add(struct told *t, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void add(struct told *t, const char *format, ...)
 {
 	size_t n = strlen(t->text);
 	va_list args;

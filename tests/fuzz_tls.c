@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The TLS of a flow, fed by a small program in the input: raw bytes, holes, secrets, and pieces of a real handshake
+ * (RFC 8448, 3), whole or spoilt, so that what lies behind a hello and behind a key is reached.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/tls_flow.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char client_hello[] =
+        "16030100c4010000c00303cb34ecb1e78163ba1c38c6dacb196a6dffa21a8d9912ec18a2ef6283024dece7000006130113031302010000"
+        "910000000b0009000006736572766572ff01000100000a00140012001d0017001800190100010101020103010400230000003300260024"
+        "001d002099381de560e4bd43d23d8e435a7dbafeb3c06e51c13cae4d5413691e529aaf2c002b0003020304000d0020001e040305030603"
+        "020308040805080604010501060102010402050206020202002d00020101001c00024001";
+static const char server_hello[] =
+        "160303005a020000560303a6af06a4121860dc5e6e60249cd34c95930c8ac5cb1434dac155772ed3e2692800130100002e00330024001d"
+        "0020c9828876112095fe66762bdbf7c672e156d6cc253b833df1dd69b1b04e751f0f002b00020304";
+static const char client_finished[] =
+        "170303003575ec4dc238cce60b298044a71e219c56cc77b0517fe9b93c7a4bfc44d87f38f80338ac98fc46deb384bd1caeacab6867d726"
+        "c40546";
+static const char client_data[] =
+        "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292"
+        "a2977014bd1e3deae63aeebb21694915e4";
+static const char *const pieces[] = {client_hello, server_hello, client_finished, client_data};
+
+static const struct {
+	const char *label, *value;
+} secrets[] = {
+        {"CLIENT_HANDSHAKE_TRAFFIC_SECRET", "b3eddb126e067f35a780b3abf45e2d8f3b1a950738f52e9600746a0e27a55a21"},
+        {"SERVER_HANDSHAKE_TRAFFIC_SECRET", "b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38"},
+        {"CLIENT_TRAFFIC_SECRET_0", "9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5"},
+        {"SERVER_TRAFFIC_SECRET_0", "a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643"},
+        {"CLIENT_EARLY_TRAFFIC_SECRET", "a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643"},
+        {"CLIENT_RANDOM", "b3eddb126e067f35a780b3abf45e2d8f3b1a950738f52e9600746a0e27a55a21"
+                          "a11af9f05531f856ad47116b45a95032"},
+};
+
+static size_t from_hex(const char *hex, uint8_t *out)
+{
+	size_t n = 0;
+
+	for (; hex[0]; hex += 2) {
+		unsigned byte = 0;
+
+		for (int i = 0; i < 2; i++)
+			byte = byte << 4 | (unsigned)(hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10);
+		out[n++] = (uint8_t)byte;
+	}
+	return n;
+}
+
+static volatile uint8_t sum;
+
+static int on_plain(void *context, enum fdtape_dir dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	(void)context;
+	(void)dir;
+	(void)stamp;
+	for (uint64_t i = 0; data && i < len; i++)
+		sum ^= data[i];
+	return 0;
+}
+
+static bool on_key(void *context, const struct tls_key *key)
+{
+	(void)context;
+	sum ^= key->secret[key->secret_len - 1];
+	return true;
+}
+
+static void add_secret(struct tls_store *store, uint8_t which)
+{
+	uint8_t random[32], hello[256], value[64];
+	size_t i = which % (sizeof secrets / sizeof *secrets);
+	struct fdtape_secret secret = {.pid = 1 + (which >> 7),
+	                               .label = secrets[i].label,
+	                               .source = "",
+	                               .id_kind = FDTAPE_SECRET_ID_CLIENT_RANDOM,
+	                               .id = random,
+	                               .id_len = sizeof random,
+	                               .value = value};
+
+	from_hex(client_hello, hello);
+	memcpy(random, hello + 11, sizeof random);
+	secret.value_len = from_hex(secrets[i].value, value);
+	tls_store_add(store, &secret);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct tls_info info = {0};
+	struct tls_store store = {0};
+	const struct tls_flow_sink sink = {.plain = on_plain, .key = on_key};
+	const struct stamp stamp = {.shown = true};
+	struct tls_flow *t;
+	size_t at = 1;
+
+	if (size < 1)
+		return 0;
+	t = tls_flow_new(&store, &info, 1, data[0] & 1, &sink);
+	while (t && at + 2 <= size) {
+		uint8_t op = data[at], arg = data[at + 1], bytes[512];
+		enum fdtape_dir dir = op & 1 ? FDTAPE_OUT : FDTAPE_IN;
+		size_t n = 0;
+
+		at += 2;
+		switch (op >> 1 & 7) {
+		case 0:
+			n = arg < size - at ? arg : size - at;
+			memcpy(bytes, data + at, n);
+			at += n;
+			break;
+		case 1:
+			tls_flow_feed(t, dir, NULL, (uint64_t)arg + 1, &stamp);
+			break;
+		case 2:
+			add_secret(&store, arg);
+			break;
+		case 3:
+			tls_flow_give_up(t, dir);
+			break;
+		case 4:
+			tls_flow_lose(t, dir, &stamp);
+			break;
+		default:
+			n = from_hex(pieces[arg % 4], bytes);
+			if (op & 0x80 && at + 1 < size) { /* spoilt */
+				bytes[data[at] % n] ^= data[at + 1];
+				at += 2;
+			}
+			break;
+		}
+		if (n > 0)
+			tls_flow_feed(t, dir, bytes, n, &stamp);
+	}
+	if (t)
+		tls_flow_finish(t);
+	tls_flow_free(t);
+	tls_store_release(&store);
+	return 0;
+}
