@@ -12,7 +12,7 @@
 #include "analyze/flow_line.h"
 #include "analyze/flow_row.h"
 #include "analyze/json.h"
-#include "analyze/live.h"
+#include "analyze/open_flows.h"
 #include "analyze/table.h"
 #include "analyze/text.h"
 #include "analyze/top.h"
@@ -371,23 +371,23 @@ static void test_words__long_process_name__is_cut_before_the_pid(void **state)
 	assert_string_equal(words_process_cut(out, &process, 16), "kworker[12345]");
 }
 
-static void test_live__library_object__leads_to_its_socket(void **state)
+static void test_open_flows__library_object__leads_to_its_socket(void **state)
 {
 	struct player_flow socket = {.number = 7}, other = {.number = 3}, library = {.number = 8, .bound = 7};
-	struct live live = {0};
+	struct open_flows open = {0};
 
 	(void)state;
-	live_add(&live, &socket);
-	live_add(&live, &library);
-	live_add(&live, &other);
-	assert_ptr_equal(live_find(&live, 3), &other);
-	assert_ptr_equal(live_socket(&live, &library), &socket);
-	assert_ptr_equal(live_socket(&live, &other), &other);
-	assert_null(live_socket(&live, NULL));
-	live_remove(&live, &socket);
-	assert_null(live_find(&live, 7));
-	assert_ptr_equal(live_socket(&live, &library), &library);
-	live_release(&live);
+	open_flows_add(&open, &socket);
+	open_flows_add(&open, &library);
+	open_flows_add(&open, &other);
+	assert_ptr_equal(open_flows_find(&open, 3), &other);
+	assert_ptr_equal(open_flows_socket(&open, &library), &socket);
+	assert_ptr_equal(open_flows_socket(&open, &other), &other);
+	assert_null(open_flows_socket(&open, NULL));
+	open_flows_remove(&open, &socket);
+	assert_null(open_flows_find(&open, 7));
+	assert_ptr_equal(open_flows_socket(&open, &library), &library);
+	open_flows_release(&open);
 }
 
 static void test_flow_row__idle__is_without_bytes_and_other_end(void **state)
@@ -426,7 +426,7 @@ int main(void)
 	        cmocka_unit_test(test_top__many__the_greatest_stay_and_equals_keep_their_order),
 	        cmocka_unit_test(test_words__failures__have_linux_names),
 	        cmocka_unit_test(test_words__long_process_name__is_cut_before_the_pid),
-	        cmocka_unit_test(test_live__library_object__leads_to_its_socket),
+	        cmocka_unit_test(test_open_flows__library_object__leads_to_its_socket),
 	        cmocka_unit_test(test_flow_row__idle__is_without_bytes_and_other_end),
 	};
 
