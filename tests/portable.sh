@@ -171,17 +171,21 @@ musl_libraries() {
 	}
 }
 
+# Nothing of an outer make or of the environment comes along.
+clean() {
+	env -i PATH="$PATH" HOME="${HOME:-/}" LC_ALL=C "$@"
+}
+
 # build_for TARGET MAKE-WORD...: the two tools and the unit tests, from these sources and by this Makefile.
-# Any warning is an error. Nothing of an outer make or of the environment comes along.
+# Any warning is an error.
 build_for() {
 	target=$1
 	shift
-	clean='env -i PATH='$PATH' HOME='${HOME:-/}' LC_ALL=C'
 	tests=$(cd tests && ls test_*.c | sed "s|\(.*\)\.c|$out/$target/tests/\1|")
 	{
-		$clean make -j"$jobs" B="$out/$target" WERROR=1 "$@" LDFLAGS="-static $objects" \
+		clean make -j"$jobs" B="$out/$target" WERROR=1 "$@" LDFLAGS="-static $objects" \
 			"$out/$target/$NAME-analyze" "$out/$target/$NAME-replay" &&
-			$clean make -k -j"$jobs" B="$out/$target" WERROR=1 "$@" LDFLAGS="-rdynamic $objects" $tests
+			clean make -k -j"$jobs" B="$out/$target" WERROR=1 "$@" LDFLAGS="-rdynamic $objects" $tests
 	} >"$out/$target/build.log" 2>&1
 }
 
