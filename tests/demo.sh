@@ -6,7 +6,7 @@
 # before.
 set -eu
 : "${BIN:?is the build folder}"
-fixture=$(dirname "$0")/../testdata/curl-tls13.tape
+fixture=testdata/curl-tls13.tape
 tape=demo.tape
 work=$(mktemp -d)
 server=
