@@ -143,7 +143,7 @@ $(call objs,record): | $(SKELS)
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
         libbpf-dev libelf-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
-        nginx-light curl openssl tshark zstd jq mandoc
+        nginx-light curl openssl tshark zstd jq mandoc procps
 
 # Installs what is missing as root; as anybody else says what to install, and stops.
 deps:
