@@ -290,9 +290,13 @@ static bool finished(const struct recorder *r, uint64_t now)
 /* Empties the ring. The number of records, or -1 (told). */
 static int drain(struct recorder *r)
 {
-	int n = probes_drain(r->probes, translate_record, r->translate);
+	int n = probes_drain(r->probes, translate_record, r->translate), error;
 
-	return n < 0 ? write_failed(r, n) : n;
+	if (n >= 0)
+		return n;
+	/* libbpf has set errno since; the writer remembers its own. */
+	error = fdtape_writer_flush(r->writer);
+	return write_failed(r, error ? error : n);
 }
 
 static int keep_time(struct recorder *r, uint64_t now)
