@@ -100,7 +100,7 @@ static int open_tape(struct recorder *r)
 static int write_failed(const struct recorder *r, int error)
 {
 	if (error == FDTAPE_ERR_SYSTEM)
-		cli_warn("cannot write the tape %s: %s", r->output, strerror(errno));
+		cli_warn("cannot write the tape %s: %s; what was written before is sound", r->output, strerror(errno));
 	else
 		cli_warn("the tape %s: %s", r->output, fdtape_strerror(error));
 	return -1;
