@@ -35,7 +35,8 @@ comma := ,
 B ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
 
 CFLAGS   ?= $(if $(DEBUG),-Og -g3,-O2 -g)
-CPPFLAGS += -Iinclude -I. -I$(B) -D_GNU_SOURCE -DFDTAPE_VERSION=$(VERSION)
+# Tapes of 2 GiB and more are tapes on 32-bit machines as well.
+CPPFLAGS += -Iinclude -I. -I$(B) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFDTAPE_VERSION=$(VERSION)
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 $(if $(WERROR),-Werror)
 ALL_CFLAGS  = -std=gnu11 $(WARN) -fPIC -fvisibility=hidden \
               $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
@@ -87,7 +88,7 @@ endif
 
 # ---- rules -------------------------------------------------------------------
 
-.PHONY: all deps demo check check-all check-unit check-cli check-layers check-install check-live check-sanitizers check-fuzz \
+.PHONY: all deps demo check check-all check-unit check-cli check-layers check-install check-portable check-live check-sanitizers check-fuzz \
         fuzz install uninstall clean format help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -143,7 +144,8 @@ $(call objs,record): | $(SKELS)
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
         libbpf-dev libelf-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
-        nginx-light curl openssl tshark zstd jq mandoc procps
+        nginx-light curl openssl tshark zstd jq mandoc procps \
+        gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools
 
 # Installs what is missing as root; as anybody else says what to install, and stops.
 deps:
@@ -181,7 +183,7 @@ check: deps
 
 check-all: all $(UNIT) $(if $(SAN),,$(FUZZ))
 	$(Q)$(if $(SAN),,$(MAKE) SAN=address,undefined all-tests)
-	$(Q)$(RUN) $(if $(SAN),unit cli,layers unit cli install live sanitizers fuzz)
+	$(Q)$(RUN) $(if $(SAN),unit cli,layers unit cli install live sanitizers portable fuzz)
 
 # What a run of the suites `unit` and `cli` needs.
 .PHONY: all-tests
@@ -189,7 +191,7 @@ all-tests: all $(UNIT)
 
 check-unit check-cli check-sanitizers: all-tests
 	$(Q)$(RUN) $(@:check-%=%)
-check-layers check-install check-live: all
+check-layers check-install check-portable check-live: all
 	$(Q)$(RUN) $(@:check-%=%)
 check-fuzz: $(FUZZ)
 	$(Q)$(RUN) fuzz

@@ -13,6 +13,7 @@ enum key {
 	KEY_JSON = CLI_FIRST_KEY,
 	KEY_DIR,
 	KEY_WIRE,
+	KEY_REPAIR,
 	KEY_RAW,
 	KEY_OUTPUT = 'o',
 };
@@ -25,6 +26,8 @@ static const struct cli_option options_table[] = {
         {KEY_DIR, "dir", "in|out|both", "what the process read, what it wrote, or both (default)"},
         {KEY_WIRE, "wire", NULL, "what the fd carried, without decrypting it"},
         {KEY_RAW, "raw", NULL, "the exact bytes"},
+        {CLI_FIRST_KEY, NULL, NULL, "For verify:"},
+        {KEY_REPAIR, "repair", NULL, "write a sound tape, with what can be saved, to -o NEW"},
         CHOOSE_OPTIONS,
         {CLI_FIRST_KEY, NULL, NULL, "Common:"},
         CLI_COMMON_OPTIONS,
@@ -36,6 +39,7 @@ enum takes {
 	TAKES_JSON = 1 << 0,
 	TAKES_STREAM = 1 << 1, /* --dir, --raw */
 	TAKES_WIRE = 1 << 2,
+	TAKES_REPAIR = 1 << 3,
 };
 
 static const struct view {
@@ -50,7 +54,7 @@ static const struct view {
         {"log", view_log, TAKES_JSON, "one line a call, in the order in which they happened"},
         {"http", view_http, TAKES_JSON, "one line a request with its response"},
         {"stream", view_stream, TAKES_STREAM | TAKES_WIRE, "the bytes of one flow (--flow N), decrypted"},
-        {"verify", view_verify, TAKES_JSON, "check the file itself: every block's checksum"},
+        {"verify", view_verify, TAKES_JSON | TAKES_REPAIR, "check the file itself: every block's checksum"},
         {"pcapng", export_pcapng, TAKES_WIRE, "export for Wireshark, with TLS keys or decrypted"},
         {"keylog", export_keylog, 0, "export the TLS secrets as an SSLKEYLOGFILE"},
 };
@@ -124,15 +128,11 @@ static void open_tapes(struct options *o, const char *const *names, size_t n)
 /* The output may hold keys and plaintext: it is the owner's alone. */
 static void open_output(struct options *o, const char *name)
 {
-	struct stat input, output;
 	int fd;
 
 	if (name && strcmp(name, "-") != 0) {
-		if (stat(name, &output) == 0)
-			for (size_t i = 0; i < o->inputs.n; i++)
-				if (fstat(o->inputs.fds[i], &input) == 0 && S_ISREG(input.st_mode) &&
-				    input.st_dev == output.st_dev && input.st_ino == output.st_ino)
-					say_and_exit(CLI_USAGE, "the output '%s' is a TAPE that is read", name);
+		if (inputs_hold(&o->inputs, name))
+			say_and_exit(CLI_USAGE, "the output '%s' is a TAPE that is read; choose another name", name);
 		fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
 		if (fd < 0 || !(o->out = fdopen(fd, "w")))
 			say_and_exit(CLI_REFUSED, "cannot create '%s': %s", name, strerror(errno));
@@ -210,6 +210,10 @@ static void take_option(struct command *c, struct options *o, const struct cli *
 		o->wire = true;
 		c->given |= TAKES_WIRE;
 		break;
+	case KEY_REPAIR:
+		o->repair = true;
+		c->given |= TAKES_REPAIR;
+		break;
 	case KEY_OUTPUT:
 		c->output = cli->value;
 		break;
@@ -240,6 +244,7 @@ static void parse(struct command *c, struct options *o, int argc, char **argv)
 		say_and_exit(CLI_USAGE, "view '%s' does not take %s; try '" TOOL " --help'", c->view->name,
 		             wrong & TAKES_JSON     ? "--json"
 		             : wrong & TAKES_STREAM ? "--dir or --raw"
+		             : wrong & TAKES_REPAIR ? "--repair"
 		                                    : "--wire");
 }
 

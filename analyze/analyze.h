@@ -24,6 +24,7 @@ struct options {
 	bool dirs[2];  /* stream: by enum fdtape_dir */
 	bool wire;     /* stream, pcapng: what the fd carried */
 	bool raw;      /* stream: the exact bytes */
+	bool repair;   /* verify: write a sound tape */
 	bool terminal; /* out is one */
 	int error;     /* errno of the first write that failed, when it was noticed on the way */
 };
@@ -35,6 +36,7 @@ int view_log(struct options *options);
 int view_http(struct options *options);
 int view_stream(struct options *options);
 int view_verify(struct options *options);
+int verify_repair(struct options *options);
 int export_pcapng(struct options *options);
 int export_keylog(struct options *options);
 

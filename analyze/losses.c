@@ -44,9 +44,11 @@ void losses_put(FILE *out, const struct play_losses *losses)
 
 		if (!l->count && !l->bytes)
 			continue;
-		fprintf(out, "%-8s  %s: %" PRIu64 " event%s, %s, from %s to %s\n", head, reason_name(reason), l->count,
-		        l->count == 1 ? "" : "s", l->bytes ? text_size(size, l->bytes) : "0 bytes",
-		        text_clock(from, l->from), text_clock(to, l->to));
+		fprintf(out, "%-8s  %s: %" PRIu64 " event%s, %s", head, reason_name(reason), l->count,
+		        l->count == 1 ? "" : "s", l->bytes ? text_size(size, l->bytes) : "0 bytes");
+		if (l->to)
+			fprintf(out, ", from %s to %s", text_clock(from, l->from), text_clock(to, l->to));
+		fputc('\n', out);
 		head = "";
 	}
 }

@@ -6,14 +6,18 @@
 #include "analyze/json.h"
 #include "analyze/losses.h"
 #include "analyze/text.h"
+#include "map.h"
 
 struct info {
 	struct play play;
 	json_t *sections; /* --json only */
 	uint64_t n_sections, n_ended;
+	uint64_t
+	        wall; /* of the section at hand: added to its times. All by the clocks of its head, however it is read */
 	uint64_t first, last; /* wall times of the chosen calls */
 	uint64_t events, processes, flows, secrets;
 	uint64_t bytes[2], captured[2];
+	struct map pids; /* of live processes */
 };
 
 static void put_section(FILE *out, const struct fdtape_reader *reader, const struct fdtape_section_info *section)
@@ -52,19 +56,25 @@ static json_t *section_object(const struct fdtape_reader *reader, const struct f
 	return object;
 }
 
-static int on_section(void *context, const struct player *player)
+static void tell_section(struct info *view, const struct fdtape_reader *reader)
 {
-	struct info *view = context;
-	const struct fdtape_reader *reader = player_reader(player);
 	struct fdtape_section_info section;
 
 	view->n_sections++;
 	if (fdtape_reader_section(reader, &section) != 0)
-		return 0;
+		return;
+	view->wall = section.clock.realtime - section.clock.monotonic;
 	if (view->sections)
 		js_add(view->sections, section_object(reader, &section));
 	else
 		put_section(view->play.options->out, reader, &section);
+}
+
+/* ---- by playing ------------------------------------------------------------------------------------------------- */
+
+static int on_section(void *context, const struct player *player)
+{
+	tell_section(context, player_reader(player));
 	return 0;
 }
 
@@ -72,16 +82,18 @@ static int on_process(void *context, const struct player_process *process, uint6
 {
 	struct info *view = context;
 
-	(void)process, (void)wall;
+	(void)wall;
+	if (map_get(&view->pids, process->pid))
+		return 0; /* another image of the same process */
 	view->processes++;
-	return 0;
+	return map_put(&view->pids, process->pid, view) ? 0 : FDTAPE_ERR_MEMORY;
 }
 
 static int on_flow_closed(void *context, struct player_flow *flow)
 {
 	struct info *view = context;
 
-	view->flows += flow->def.kind != FDTAPE_KIND_LIBRARY || !flow->bound;
+	view->flows += flow->def.kind != FDTAPE_KIND_LIBRARY;
 	for (int dir = FDTAPE_IN; dir <= FDTAPE_OUT && flow->def.kind != FDTAPE_KIND_LIBRARY; dir++) {
 		view->bytes[dir] += flow->traffic[dir].bytes;
 		view->captured[dir] += flow->traffic[dir].captured;
@@ -92,10 +104,12 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 static int on_call(void *context, const struct player_call *call)
 {
 	struct info *view = context;
-	uint64_t end = call->wall + call->event->duration;
+	uint64_t begin = view->wall + call->event->time, end = begin + call->event->duration;
 
-	if (!view->events++ || call->wall < view->first)
-		view->first = call->wall;
+	if (call->event->call == FDTAPE_CALL_EXIT)
+		map_take(&view->pids, call->event->pid);
+	if (!view->events++ || begin < view->first)
+		view->first = begin;
 	if (end > view->last)
 		view->last = end;
 	return 0;
@@ -176,6 +190,64 @@ static void put_text(const struct info *view)
 		        view->n_sections - view->n_ended, view->n_sections);
 }
 
+/* ---- without playing -------------------------------------------------------------------------------------------- */
+
+static bool chosen(const struct player_choice *c)
+{
+	return c->n_pids || c->n_exes || c->n_fds || c->n_flows || c->n_ports || c->since.kind || c->until.kind;
+}
+
+static void add_totals(struct info *view, const struct fdtape_totals *t)
+{
+	if (t->events && (!view->events || view->wall + t->first_time < view->first))
+		view->first = view->wall + t->first_time;
+	if (t->events && view->wall + t->last_time > view->last)
+		view->last = view->wall + t->last_time;
+	view->events += t->events;
+	view->processes += t->processes;
+	view->flows += t->flows;
+	view->secrets += t->secrets;
+	for (int dir = FDTAPE_IN; dir <= FDTAPE_OUT; dir++) {
+		view->bytes[dir] += t->carried[dir];
+		view->captured[dir] += t->captured[dir];
+	}
+	for (size_t i = 0; i < PLAY_REASONS; i++) {
+		view->play.losses.by[i].count += t->losses[i].count;
+		view->play.losses.by[i].bytes += t->losses[i].bytes;
+		view->play.losses.count += t->losses[i].count;
+		view->play.losses.bytes += t->losses[i].bytes;
+	}
+}
+
+/* One tape: the head of its section, and what its footer says; nothing else is read. 1; 0: it does not tell, since it
+ * is a pipe, was not ended, or has several sections; negative: an error. */
+static int take_totals(struct info *view, const struct player_input *input)
+{
+	static const uint64_t none = UINT64_MAX; /* no flow has this number: all groups are passed over */
+	struct fdtape_reader *reader = NULL;
+	struct fdtape_totals totals;
+	struct fdtape_item item;
+	uint64_t sections = 0;
+	int got;
+
+	if (!input->source.read_at)
+		return 0;
+	got = fdtape_reader_open(&reader, &input->source);
+	if (!got)
+		got = fdtape_reader_choose(reader, &(struct fdtape_choice){.flows = &none, .n_flows = 1});
+	if (!got)
+		got = fdtape_reader_totals(reader, &totals, &sections);
+	if (got == 1 && sections == 1 && (got = fdtape_reader_next(reader, &item)) == 1) {
+		tell_section(view, reader);
+		view->n_ended++;
+		add_totals(view, &totals);
+	} else if (got > 0) {
+		got = 0;
+	}
+	fdtape_reader_free(reader);
+	return got;
+}
+
 int view_info(struct options *options)
 {
 	struct info view = {.sections = options->json ? js_array() : NULL};
@@ -186,8 +258,15 @@ int view_info(struct options *options)
 	        .call = on_call,
 	        .item = on_item,
 	};
-	int status = play(&view.play, options, &sink);
+	int status = CLI_DONE;
 
+	view.play.options = options;
+	/* Several tapes are played as one, by time: their heads come in an order that only playing knows. */
+	if (options->inputs.n != 1 || chosen(&options->choice) || take_totals(&view, options->inputs.list) != 1)
+		status = play(&view.play, options, &sink);
+	/* When losses happened is the summary's to tell: what the tape says in total holds for all of it. */
+	for (size_t i = 0; i < PLAY_REASONS; i++)
+		view.play.losses.by[i].from = view.play.losses.by[i].to = 0;
 	if (view.play.failed)
 		json_decref(view.sections);
 	else if (options->json)
@@ -195,5 +274,6 @@ int view_info(struct options *options)
 	else
 		put_text(&view);
 	play_note(&view.play);
+	map_release(&view.pids);
 	return status;
 }

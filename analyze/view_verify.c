@@ -107,6 +107,8 @@ int view_verify(struct options *options)
 {
 	int status = CLI_DONE;
 
+	if (options->repair)
+		return verify_repair(options);
 	for (size_t i = 0; i < options->inputs.n; i++) {
 		const struct player_input *input = &options->inputs.list[i];
 		struct verdict v = {.name = input->name, .errors = options->json ? js_array() : NULL};

@@ -20,4 +20,7 @@ struct inputs {
 int inputs_open(struct inputs *inputs, const char *const *names, size_t n);
 void inputs_release(struct inputs *inputs);
 
+/* Whether a file is one of the inputs, and must not be written. Where that can't be found out it is taken to be. */
+bool inputs_hold(const struct inputs *inputs, const char *path);
+
 #endif

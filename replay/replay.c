@@ -254,7 +254,7 @@ done:
 /* The file to write, readable by its owner only. -1: said why, *status is set. */
 static int create(const struct settings *s, const struct inputs *inputs, int *status)
 {
-	struct stat is, was;
+	struct stat is;
 	int fd;
 
 	*status = CLI_USAGE;
@@ -264,12 +264,9 @@ static int create(const struct settings *s, const struct inputs *inputs, int *st
 		cli_warn("a tape is no text: send standard output to a file, or name one with --to FILE");
 		return -1;
 	}
-	if (stat(s->to, &is) == 0) {
-		for (size_t i = 0; i < inputs->n; i++)
-			if (fstat(inputs->fds[i], &was) == 0 && is.st_dev == was.st_dev && is.st_ino == was.st_ino) {
-				cli_warn("'%s' is being played; write to another file", s->to);
-				return -1;
-			}
+	if (inputs_hold(inputs, s->to)) {
+		cli_warn("'%s' is a TAPE that is read; choose another name", s->to);
+		return -1;
 	}
 	*status = CLI_REFUSED;
 	fd = open(s->to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);

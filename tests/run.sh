@@ -49,6 +49,8 @@ for suite; do
 		program layers sh "$here/layers.sh" ;;
 	install)
 		program install sh "$here/install.sh" ;;
+	portable)
+		program portable sh "$here/portable.sh" ;;
 	live)
 		for t in "$here"/live/live_*.py; do
 			program "$(basename "$t" .py)" python3 "$t"
@@ -65,7 +67,7 @@ for suite; do
 			program "$(basename "$t" .c)" sh "$here/fuzz.sh" "$(basename "$t" .c)"
 		done ;;
 	*)
-		echo "run.sh: unknown suite '$suite': layers, unit, cli, install, live, sanitizers, fuzz" >&2
+		echo "run.sh: unknown suite '$suite': layers, unit, cli, install, live, sanitizers, portable, fuzz" >&2
 		exit 2 ;;
 	esac
 done

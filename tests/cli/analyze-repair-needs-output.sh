@@ -1,0 +1,1 @@
+fdtape-analyze verify --repair "$TESTDATA/curl-tls13.tape"
