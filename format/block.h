@@ -11,14 +11,17 @@ enum block_type { /* numbers are on the tape */
 	BLOCK_PAYLOAD = 3,     /* one zstd frame */
 	BLOCK_PAYLOAD_RAW = 4, /* the same, stored as it is */
 	BLOCK_DEFS = 5,
+	BLOCK_SNAPSHOT = 6, /* what is defined, for who begins to read here */
 	BLOCK_LOSS = 7,
+	BLOCK_INDEX = 8,
 	BLOCK_SECRETS = 11,
 	BLOCK_FOOTER = 12,
 };
 
 enum block_flag {
 	BLOCK_CRITICAL = 1u << 0,  /* who does not know the type must not read on */
-	BLOCK_RAW = 1u << 1,       /* DEFS, SECRETS, LOSS: the body is not compressed */
+	BLOCK_RAW = 1u << 1,       /* DEFS, SNAPSHOT, SECRETS, LOSS, INDEX: the body is not compressed */
+	BLOCK_REDACTED = 1u << 2,  /* SECRETS: the body was removed */
 	BLOCK_GROUP_END = 1u << 3, /* the group is complete with this block */
 };
 
@@ -46,10 +49,22 @@ struct block {
 	const uint8_t *stored;
 };
 
+/* Whether blocks of this type make up groups. */
+static inline bool block_is_of_group(uint16_t type)
+{
+	return type == BLOCK_EVENTS || type == BLOCK_PAYLOAD || type == BLOCK_PAYLOAD_RAW || type == BLOCK_DEFS ||
+	       type == BLOCK_LOSS || type == BLOCK_SECRETS;
+}
+
 /* Header, stored bytes and padding. */
+static inline size_t block_extent(uint32_t stored_len)
+{
+	return BLOCK_HEADER + ((size_t)stored_len + 7) / 8 * 8;
+}
+
 static inline size_t block_size(const struct block *b)
 {
-	return BLOCK_HEADER + ((size_t)b->stored_len + 7) / 8 * 8;
+	return block_extent(b->stored_len);
 }
 
 static inline struct span block_directory(const struct block *b)

@@ -26,3 +26,13 @@ bool codec_unpack(ZSTD_DCtx *zstd, uint8_t *raw, size_t raw_len, const uint8_t *
 	/* In one shot, so that zstd keeps no window of its own: the frame's header decides over no memory. */
 	return ZSTD_decompressDCtx(zstd, raw, raw_len, frame, len) == raw_len;
 }
+
+bool codec_take(ZSTD_DCtx *zstd, bool raw, uint8_t *to, size_t raw_len, struct span stored)
+{
+	if (!raw)
+		return codec_unpack(zstd, to, raw_len, stored.at, span_left(&stored));
+	if (span_left(&stored) != raw_len)
+		return false;
+	memcpy(to, stored.at, raw_len);
+	return true;
+}

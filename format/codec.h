@@ -14,5 +14,7 @@
 bool codec_pack(ZSTD_CCtx *zstd, struct bytebuf *out, const uint8_t *data, size_t len);
 /* Decodes exactly raw_len bytes. False: the frame is damaged or holds more or fewer. */
 bool codec_unpack(ZSTD_DCtx *zstd, uint8_t *raw, size_t raw_len, const uint8_t *frame, size_t len);
+/* The same when the bytes may also be as they are. */
+bool codec_take(ZSTD_DCtx *zstd, bool raw, uint8_t *to, size_t raw_len, struct span stored);
 
 #endif

@@ -118,10 +118,9 @@ static void put_varint(struct columns *c, size_t column, uint64_t v)
 	bytebuf_varint(&strip[2], v >> 7);
 }
 
-/* 0 when the column has no more, or not as it must be: the strip is bad then. */
-static uint64_t take_varint(struct columns *c, size_t column)
+/* A varint of several bytes, or none. */
+static uint64_t take_long_varint(struct span strip[STRIPS])
 {
-	struct span *strip = c->read[column];
 	uint64_t v = span_fixed(&strip[0], 1);
 	uint64_t high;
 
@@ -135,6 +134,16 @@ static uint64_t take_varint(struct columns *c, size_t column)
 	if (high >> 50)
 		strip[2].bad = true;
 	return v | high << 14;
+}
+
+/* 0 when the column has no more, or not as it must be: the strip is bad then. */
+static inline uint64_t take_varint(struct columns *c, size_t column)
+{
+	struct span *strip = c->read[column];
+
+	if (strip[0].at < strip[0].end && *strip[0].at < 0x80)
+		return *strip[0].at++;
+	return take_long_varint(strip);
 }
 
 static const struct idmap *known_values(const struct columns *c, size_t column)
@@ -195,53 +204,81 @@ static bool take_value(struct columns *c, size_t column, uint64_t guess, uint64_
 	return true;
 }
 
+/* Called with constants; see model.h. */
+static inline void encode_field(struct columns *c, const struct fdtape_event *e, enum guessed field, uint64_t *mask)
+{
+	uint64_t v = field_load(e, columns[field].offset, columns[field].type);
+	uint64_t guess = model_guess(&c->model, field, e);
+
+	if (v != guess) {
+		*mask |= (uint64_t)1 << field;
+		put_value(c, field, v, guess);
+	}
+	model_learn(&c->model, field, e, guess, v);
+}
+
 static void encode_event(struct columns *c, const struct fdtape_event *e)
 {
-	struct model *m = &c->model;
 	uint64_t mask = 0;
 
-	for (unsigned i = 0; i < N_GUESSED; i++) {
-		uint64_t v = field_load(e, columns[i].offset, columns[i].type);
-		uint64_t guess = model_guess(m, (enum guessed)i, e);
-
-		if (v != guess) {
-			mask |= (uint64_t)1 << i;
-			put_value(c, i, v, guess);
-		}
-		model_learn(m, (enum guessed)i, v);
-	}
+	encode_field(c, e, GUESS_TID, &mask);
+	encode_field(c, e, GUESS_CALL, &mask);
+	encode_field(c, e, GUESS_FLOW, &mask);
+	encode_field(c, e, GUESS_DIR, &mask);
+	encode_field(c, e, GUESS_RESULT, &mask);
+	encode_field(c, e, GUESS_ARG0, &mask);
+	encode_field(c, e, GUESS_OFFSET, &mask);
+	encode_field(c, e, GUESS_FD, &mask);
+	encode_field(c, e, GUESS_BYTES, &mask);
+	encode_field(c, e, GUESS_CAPTURED, &mask);
+	encode_field(c, e, GUESS_PID, &mask);
+	encode_field(c, e, GUESS_FLAGS, &mask);
+	encode_field(c, e, GUESS_ARG1, &mask);
+	encode_field(c, e, GUESS_ARG2, &mask);
 	put_value(c, MASK, mask, 0);
 	put_value(c, DURATION, e->duration, 0);
-	put_value(c, TIME, e->time, model_guess_time(m, e));
-	model_finish(m, e);
+	put_value(c, TIME, e->time, model_guess_time(&c->model, e));
+	model_finish(&c->model, e);
+}
+
+/* False: what the field holds is not allowed. */
+static inline bool decode_field(struct columns *c, struct fdtape_event *e, enum guessed field, uint64_t mask)
+{
+	uint64_t guess = model_guess(&c->model, field, e);
+	uint64_t v = guess;
+
+	if (mask >> field & 1 && !take_value(c, field, guess, &v))
+		return false;
+	if (!field_store(e, columns[field].offset, columns[field].type, v))
+		return false;
+	/* At once, because the model counts by direction. */
+	if (field == GUESS_DIR && v > FDTAPE_OUT)
+		return false;
+	model_learn(&c->model, field, e, guess, v);
+	return true;
 }
 
 /* NULL, or the name of the column that holds what an event can't be. */
 static const char *decode_event(struct columns *c, struct fdtape_event *e)
 {
-	struct model *m = &c->model;
+	enum guessed field;
 	uint64_t mask;
 
 	*e = (struct fdtape_event){0};
 	take_value(c, MASK, 0, &mask);
-	for (unsigned i = 0; i < N_GUESSED; i++) {
-		uint64_t guess = model_guess(m, (enum guessed)i, e);
-		uint64_t v = guess;
-
-		if (mask >> i & 1 && !take_value(c, i, guess, &v))
-			return columns[i].name;
-		if (!field_store(e, columns[i].offset, columns[i].type, v))
-			return columns[i].name;
-		/* At once, because the model counts by direction. */
-		if (e->dir > FDTAPE_OUT)
-			return columns[GUESS_DIR].name;
-		model_learn(m, (enum guessed)i, v);
-	}
+	if (!decode_field(c, e, field = GUESS_TID, mask) || !decode_field(c, e, field = GUESS_CALL, mask) ||
+	    !decode_field(c, e, field = GUESS_FLOW, mask) || !decode_field(c, e, field = GUESS_DIR, mask) ||
+	    !decode_field(c, e, field = GUESS_RESULT, mask) || !decode_field(c, e, field = GUESS_ARG0, mask) ||
+	    !decode_field(c, e, field = GUESS_OFFSET, mask) || !decode_field(c, e, field = GUESS_FD, mask) ||
+	    !decode_field(c, e, field = GUESS_BYTES, mask) || !decode_field(c, e, field = GUESS_CAPTURED, mask) ||
+	    !decode_field(c, e, field = GUESS_PID, mask) || !decode_field(c, e, field = GUESS_FLAGS, mask) ||
+	    !decode_field(c, e, field = GUESS_ARG1, mask) || !decode_field(c, e, field = GUESS_ARG2, mask))
+		return columns[field].name;
 	if (e->captured > e->bytes || e->captured > FDTAPE_EVENT_DATA_MAX)
 		return columns[GUESS_CAPTURED].name;
 	take_value(c, DURATION, 0, &e->duration);
-	take_value(c, TIME, model_guess_time(m, e), &e->time);
-	model_finish(m, e);
+	take_value(c, TIME, model_guess_time(&c->model, e), &e->time);
+	model_finish(&c->model, e);
 	return NULL;
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "format/group.h"
 
+#include "format/flowlist.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
-bool group_init(struct group *g, struct diag *diag)
+bool group_init(struct group *g, struct diag *diag, const struct choice *choice)
 {
 	g->diag = diag;
+	g->choice = choice;
 	g->zstd = ZSTD_createDCtx();
 	g->columns = columns_new();
 	return g->zstd && g->columns;
@@ -25,6 +28,10 @@ void group_release(struct group *g)
 void group_clear(struct group *g)
 {
 	g->begun = false;
+	g->meets = false;
+	g->overlaps = false;
+	g->early = false;
+	g->redacted = false;
 	g->hurt = false;
 	g->budget = GROUP_BYTES_MAX;
 	g->n_events = 0;
@@ -51,21 +58,18 @@ int group_of(const struct block *b, uint64_t *first_seq, struct diag *diag)
 
 static int add_records(struct group *g, size_t which, const struct block *b)
 {
-	struct span body = block_body(b);
 	struct bytebuf *to = &g->records[which].body;
 
 	if (g->records[which].present)
 		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "a second block of type %u in a group", b->type);
+	if (b->flags & BLOCK_REDACTED) {
+		g->redacted = true;
+		return 0;
+	}
 	if (!bytebuf_reserve(to, b->raw_len + 1u))
 		return FDTAPE_ERR_MEMORY;
-	if (b->flags & BLOCK_RAW) {
-		if (span_left(&body) != b->raw_len)
-			return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "body of %zu bytes, raw_len says %" PRIu32,
-			                  span_left(&body), b->raw_len);
-		memcpy(to->data, body.at, b->raw_len);
-	} else if (!codec_unpack(g->zstd, to->data, b->raw_len, body.at, span_left(&body))) {
+	if (!codec_take(g->zstd, b->flags & BLOCK_RAW, to->data, b->raw_len, block_body(b)))
 		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "body does not decode to %" PRIu32 " bytes", b->raw_len);
-	}
 	to->len = b->raw_len;
 	g->records[which].block = g->diag->block;
 	g->records[which].offset = g->diag->offset;
@@ -98,28 +102,48 @@ static int add_events(struct group *g, const struct block *b, struct span direct
 	return rc;
 }
 
+/* Whether the list of flows that the directory goes on with has one that is chosen. */
+static int meet(struct group *g, struct span *directory, bool *meets)
+{
+	struct span list;
+
+	if (!flowlist_skip(directory, &list))
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "the list of its flows is cut off or too long");
+	*meets = choice_meets(g->choice, list);
+	g->meets = g->meets || *meets;
+	return 0;
+}
+
 int group_add(struct group *g, const struct block *b)
 {
 	struct span directory = block_directory(b);
 	uint64_t bytes = (uint64_t)b->stored_len + b->raw_len;
+	bool meets;
+	int rc;
 
 	span_varint(&directory); /* group_of() */
 	if (bytes > g->budget)
 		return diag_block(g->diag, FDTAPE_ERR_LIMIT,
 		                  "%" PRIu64 " more bytes in a group that may have %" PRIu64 " more", bytes, g->budget);
 	g->budget -= bytes;
+	g->overlaps = choice_overlaps(g->choice, b->ts_min, b->ts_max);
+	g->early = !g->choice->made || b->ts_min <= g->choice->to;
 	switch (b->type) {
 	case BLOCK_PAYLOAD:
 	case BLOCK_PAYLOAD_RAW:
-		return finder_add(&g->payload, b, directory, g->diag);
+		if (!g->overlaps)
+			return 0;
+		return finder_add(&g->payload, b, directory, g->choice, g->diag);
 	case BLOCK_SECRETS:
-		return add_records(g, GROUP_SECRETS, b);
+		return g->early ? add_records(g, GROUP_SECRETS, b) : 0;
 	case BLOCK_DEFS:
-		return add_records(g, GROUP_DEFS, b);
+		rc = meet(g, &directory, &meets);
+		return rc ? rc : add_records(g, GROUP_DEFS, b);
 	case BLOCK_LOSS:
-		return add_records(g, GROUP_LOSS, b);
+		return g->overlaps ? add_records(g, GROUP_LOSS, b) : 0;
 	case BLOCK_EVENTS:
-		return add_events(g, b, directory);
+		rc = meet(g, &directory, &meets);
+		return rc || !meets || !g->overlaps ? rc : add_events(g, b, directory);
 	default:
 		return 0;
 	}
@@ -180,18 +204,37 @@ static int give_event(struct group *g, struct fdtape_item *item)
 	return 1;
 }
 
+/* Passes the events that are not chosen. */
+static void pass_events(struct group *g, uint64_t until)
+{
+	for (; g->given < until; g->given++) {
+		const struct fdtape_event *e = &g->events[g->given];
+
+		if (!choice_has_flow(g->choice, e->flow))
+			continue;
+		if (choice_has_time(g->choice, e))
+			return;
+		finder_pass(&g->payload, e);
+	}
+}
+
 int group_next(struct group *g, struct fdtape_item *item)
 {
+	uint64_t until = g->n_events;
 	size_t which;
 	int rc = next_record(g, &which);
 
 	if (rc)
 		return rc;
-	if (which < GROUP_RECORD_BLOCKS &&
-	    (g->given == g->n_events || g->records[which].cursor.events_before <= g->given)) {
-		*item = g->records[which].cursor.item;
-		g->records[which].ready = false;
-		return 1;
-	}
-	return g->given < g->n_events ? give_event(g, item) : 0;
+	if (which < GROUP_RECORD_BLOCKS && g->records[which].cursor.events_before < until)
+		until = g->records[which].cursor.events_before;
+	if (g->choice->made)
+		pass_events(g, until);
+	if (g->given < until)
+		return give_event(g, item);
+	if (which == GROUP_RECORD_BLOCKS)
+		return 0;
+	*item = g->records[which].cursor.item;
+	g->records[which].ready = false;
+	return 1;
 }

@@ -3,6 +3,7 @@
 #define FORMAT_GROUP_H
 
 /* Reading one group: its blocks are collected, then its items are given in the order in which they were put. */
+#include "format/choice.h"
 #include "format/columns.h"
 #include "format/payload.h"
 #include "format/records.h"
@@ -21,8 +22,13 @@ struct group {
 	ZSTD_DCtx *zstd;
 	struct columns *columns;
 	struct diag *diag;
+	const struct choice *choice;
 
 	bool begun;
+	bool meets;         /* it has something of a chosen flow */
+	bool overlaps;      /* it has times that are chosen */
+	bool early;         /* it does not begin behind them */
+	bool redacted;      /* secrets were dropped, or a block was skipped whose type is not known */
 	bool hurt;          /* a part of it is missing, and that was said */
 	uint64_t first_seq; /* of its first block */
 	uint64_t budget;    /* of GROUP_BYTES_MAX, what is left */
@@ -44,13 +50,13 @@ struct group {
 };
 
 /* False: no memory. */
-bool group_init(struct group *g, struct diag *diag);
+bool group_init(struct group *g, struct diag *diag, const struct choice *choice);
 void group_release(struct group *g);
 void group_clear(struct group *g);
 
 /* The number of the first block of the group that the block belongs to. */
 int group_of(const struct block *b, uint64_t *first_seq, struct diag *diag);
-/* Takes in a block of the group. 0, FDTAPE_ERR_MEMORY, or an error that is said. */
+/* Takes in a block of the group, as far as it is chosen. 0, FDTAPE_ERR_MEMORY, or an error that is said. */
 int group_add(struct group *g, const struct block *b);
 /* The next item: 1; 0 when there is none; otherwise an error that is said. FDTAPE_ERR_DAMAGED: call again. */
 int group_next(struct group *g, struct fdtape_item *item);

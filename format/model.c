@@ -32,6 +32,7 @@ void model_clear(struct model *m)
 	m->begun = false;
 	m->thread = 0;
 	m->flow_slot = 0;
+	m->spare = 0;
 }
 
 void model_release(struct model *m)
@@ -42,19 +43,24 @@ void model_release(struct model *m)
 	free(m->flow);
 }
 
-bool model_reserve(struct model *m)
+#define ROOM 256 /* events at a time */
+
+bool model_make_room(struct model *m)
 {
 	void *threads = m->threads;
 	void *flow = m->flow;
 
-	if (!array_grow(&threads, &m->cap_threads, m->tids.count + 1, sizeof(*m->threads)))
+	if (!array_grow(&threads, &m->cap_threads, m->tids.count + ROOM, sizeof(*m->threads)))
 		return false;
 	m->threads = threads;
 	/* An accept makes two flows known: the one that listens, and the new one. */
-	if (!array_grow(&flow, &m->cap_flows, m->flows.count + 2, sizeof(*m->flow)))
+	if (!array_grow(&flow, &m->cap_flows, m->flows.count + 2 * (size_t)ROOM, sizeof(*m->flow)))
 		return false;
 	m->flow = flow;
-	return idmap_reserve(&m->tids, 1) && idmap_reserve(&m->flows, 2);
+	if (!idmap_reserve(&m->tids, ROOM) || !idmap_reserve(&m->flows, 2 * (size_t)ROOM))
+		return false;
+	m->spare = ROOM;
+	return true;
 }
 
 static uint32_t thread_slot(struct model *m, uint64_t tid)
@@ -63,7 +69,7 @@ static uint32_t thread_slot(struct model *m, uint64_t tid)
 	uint32_t slot = idmap_add(&m->tids, tid);
 
 	if (slot == known)
-		m->threads[slot] = (struct model_thread){.successor = tid};
+		m->threads[slot] = (struct model_thread){.successor = tid, .flow_slot = IDMAP_NONE};
 	return slot;
 }
 
@@ -84,129 +90,31 @@ static struct context *context_of(struct model *m, uint64_t a, uint64_t b, uint6
 	return &m->contexts[(hash ^ hash >> 15) & (MODEL_CONTEXTS - 1)];
 }
 
-static void candidates(struct model *m, enum guessed field, const struct fdtape_event *e)
+void model_meet_tid(struct model *m, uint64_t tid)
 {
-	const struct model_thread *t = &m->threads[m->thread];
-	const struct model_flow *f = &m->flow[m->flow_slot];
-	uint64_t last = m->context->last[field];
-	uint64_t *c = m->candidate;
-
-	switch (field) {
-	case GUESS_TID:
-		c[0] = m->tid[0];
-		c[1] = m->begun ? t->successor : 0;
-		c[2] = m->tid[1];
-		m->n_candidates = 3;
-		return;
-	case GUESS_CALL:
-		c[0] = last;
-		c[1] = t->call[0];
-		m->n_candidates = 2;
-		return;
-	case GUESS_FLOW:
-		c[0] = t->flow[0];
-		c[1] = last;
-		c[2] = t->accepted;
-		c[3] = t->flow[1];
-		m->n_candidates = 4;
-		return;
-	case GUESS_DIR:
-		c[0] = last;
-		m->n_candidates = 1;
-		return;
-	case GUESS_RESULT:
-		c[0] = last;
-		c[1] = f->result[e->dir];
-		c[2] = 0;
-		m->n_candidates = 3;
-		return;
-	case GUESS_ARG0:
-		c[0] = last;
-		c[1] = (uint64_t)e->result;
-		c[2] = m->max_flow + 1;
-		m->n_candidates = 3;
-		return;
-	case GUESS_OFFSET:
-		c[0] = f->next[e->dir];
-		c[1] = 0;
-		m->n_candidates = 2;
-		return;
-	case GUESS_FD:
-		c[0] = f->fd;
-		c[1] = t->fd;
-		c[2] = last;
-		c[3] = UINT64_MAX; /* -1 */
-		m->n_candidates = 4;
-		return;
-	case GUESS_BYTES:
-		c[0] = e->result > 0 ? (uint64_t)e->result : 0;
-		c[1] = 0;
-		c[2] = last;
-		m->n_candidates = 3;
-		return;
-	case GUESS_CAPTURED:
-		c[0] = e->bytes;
-		c[1] = e->bytes < m->snaplen ? e->bytes : m->snaplen;
-		c[2] = 0;
-		m->n_candidates = 3;
-		return;
-	case GUESS_PID:
-		c[0] = t->pid;
-		c[1] = last;
-		c[2] = e->tid;
-		m->n_candidates = 3;
-		return;
-	case GUESS_FLAGS:
-	case GUESS_ARG1:
-	case GUESS_ARG2:
-	case N_GUESSED:
-		break;
-	}
-	c[0] = last;
-	c[1] = 0;
-	m->n_candidates = 2;
-}
-
-uint64_t model_guess(struct model *m, enum guessed field, const struct fdtape_event *e)
-{
-	candidates(m, field, e);
-	return m->candidate[m->context->pick[field]];
-}
-
-void model_learn(struct model *m, enum guessed field, uint64_t value)
-{
-	struct context *context = m->context;
 	const struct model_thread *t;
 
-	if (m->candidate[context->pick[field]] != value) {
-		for (unsigned i = 0; i < m->n_candidates; i++) {
-			if (m->candidate[i] == value) {
-				context->pick[field] = (uint8_t)i;
-				break;
-			}
-		}
-	}
-	context->last[field] = value;
+	if (m->begun)
+		m->threads[m->thread].successor = tid;
+	if (!m->begun || tid != m->tid[0])
+		m->thread = thread_slot(m, tid);
+	t = &m->threads[m->thread];
+	m->context = context_of(m, t->call[0], t->call[1], 4 + t->outcome);
+}
 
-	/* What is known of the event so far decides where in the program it is. */
-	switch (field) {
-	case GUESS_TID:
-		if (m->begun)
-			m->threads[m->thread].successor = value;
-		m->thread = thread_slot(m, value);
-		t = &m->threads[m->thread];
-		m->context = context_of(m, t->call[0], t->call[1], 4 + t->outcome);
-		break;
-	case GUESS_CALL:
-		t = &m->threads[m->thread];
-		m->context = context_of(m, value, t->call[0], t->outcome);
-		break;
-	case GUESS_FLOW:
-		m->flow_slot = flow_slot(m, value);
-		break;
-	default:
-		break;
-	}
+void model_meet_call(struct model *m, uint64_t call)
+{
+	const struct model_thread *t = &m->threads[m->thread];
+
+	m->context = context_of(m, call, t->call[0], t->outcome);
+}
+
+void model_meet_flow(struct model *m, uint64_t flow)
+{
+	const struct model_thread *t = &m->threads[m->thread];
+	bool same = t->flow_slot != IDMAP_NONE && flow == t->flow[0];
+
+	m->flow_slot = same ? t->flow_slot : flow_slot(m, flow);
 }
 
 uint64_t model_guess_time(const struct model *m, const struct fdtape_event *e)
@@ -233,6 +141,7 @@ void model_finish(struct model *m, const struct fdtape_event *e)
 		t->flow[1] = t->flow[0];
 		t->flow[0] = e->flow;
 	}
+	t->flow_slot = m->flow_slot;
 	if (e->flow > m->max_flow)
 		m->max_flow = e->flow;
 	if ((e->call == FDTAPE_CALL_ACCEPT || e->call == FDTAPE_CALL_ACCEPT4) && e->result >= 0) {

@@ -28,8 +28,7 @@ enum guessed {
 	N_GUESSED
 };
 
-#define MODEL_CANDIDATES 4
-#define MODEL_CONTEXTS   512 /* a power of two */
+#define MODEL_CONTEXTS 512 /* a power of two */
 
 /* What is remembered of a point in the program. */
 struct context {
@@ -41,6 +40,7 @@ struct model_thread {
 	uint64_t pid;
 	uint64_t fd;
 	uint64_t flow[2];   /* the last two different ones, latest first */
+	uint32_t flow_slot; /* of the latest; IDMAP_NONE: it had none yet */
 	uint64_t accepted;  /* the flow that it accepted last */
 	uint64_t successor; /* tid of the thread whose event came after this thread's */
 	uint64_t call[2];   /* the last two, latest first */
@@ -67,25 +67,124 @@ struct model {
 	uint64_t snaplen;
 	bool begun; /* there was an event before */
 
+	size_t spare; /* events for which there is room */
+
 	/* The event at hand. */
 	struct context *context;
 	uint32_t thread;
 	uint32_t flow_slot;
-	uint64_t candidate[MODEL_CANDIDATES];
-	unsigned n_candidates;
 
 	struct context contexts[MODEL_CONTEXTS];
 };
 
 void model_clear(struct model *m);
 void model_release(struct model *m);
-/* Makes room for what one event can teach. False: no memory. */
-bool model_reserve(struct model *m);
+/* Makes room for what some events can teach. False: no memory. */
+bool model_make_room(struct model *m);
+
+/* Makes sure that there is room for one more. False: no memory. */
+static inline bool model_reserve(struct model *m)
+{
+	if (m->spare == 0 && !model_make_room(m))
+		return false;
+	m->spare--;
+	return true;
+}
 
 /* For each event: guess and learn each field, in order; then time; then finish. Fields of *e that come before `field`
- * hold their true values. */
-uint64_t model_guess(struct model *m, enum guessed field, const struct fdtape_event *e);
-void model_learn(struct model *m, enum guessed field, uint64_t value);
+ * hold their true values. The inline ones are called with a `field` that is a constant: so there is nothing left of the
+ * switches, which are what decoding would spend its time in. */
+
+/* The candidates for the field, by number; those past the last are that of the last. */
+static inline uint64_t model_candidate(const struct model *m, enum guessed field, unsigned number,
+                                       const struct fdtape_event *e)
+{
+	const struct model_thread *t = &m->threads[m->thread];
+	const struct model_flow *f = &m->flow[m->flow_slot];
+	uint64_t last = m->context->last[field];
+
+	switch (field) {
+	case GUESS_TID:
+		return number == 0 ? m->tid[0] : number == 1 ? (m->begun ? t->successor : 0) : m->tid[1];
+	case GUESS_CALL:
+		return number == 0 ? last : t->call[0];
+	case GUESS_FLOW:
+		return number == 0 ? t->flow[0] : number == 1 ? last : number == 2 ? t->accepted : t->flow[1];
+	case GUESS_DIR:
+		return last;
+	case GUESS_RESULT:
+		return number == 0 ? last : number == 1 ? f->result[e->dir] : 0;
+	case GUESS_ARG0:
+		return number == 0 ? last : number == 1 ? (uint64_t)e->result : m->max_flow + 1;
+	case GUESS_OFFSET:
+		return number == 0 ? f->next[e->dir] : 0;
+	case GUESS_FD:
+		return number == 0 ? f->fd : number == 1 ? t->fd : number == 2 ? last : UINT64_MAX; /* -1 */
+	case GUESS_BYTES:
+		return number == 0 ? (e->result > 0 ? (uint64_t)e->result : 0) : number == 1 ? 0 : last;
+	case GUESS_CAPTURED:
+		return number == 0 ? e->bytes : number == 1 ? (e->bytes < m->snaplen ? e->bytes : m->snaplen) : 0;
+	case GUESS_PID:
+		return number == 0 ? t->pid : number == 1 ? last : e->tid;
+	case GUESS_FLAGS:
+	case GUESS_ARG1:
+	case GUESS_ARG2:
+	case N_GUESSED:
+		break;
+	}
+	return number == 0 ? last : 0;
+}
+
+static inline unsigned model_candidates(enum guessed field)
+{
+	switch (field) {
+	case GUESS_FLOW:
+	case GUESS_FD:
+		return 4;
+	case GUESS_TID:
+	case GUESS_RESULT:
+	case GUESS_ARG0:
+	case GUESS_BYTES:
+	case GUESS_CAPTURED:
+	case GUESS_PID:
+		return 3;
+	case GUESS_DIR:
+		return 1;
+	default:
+		return 2;
+	}
+}
+
+static inline uint64_t model_guess(const struct model *m, enum guessed field, const struct fdtape_event *e)
+{
+	return model_candidate(m, field, m->context->pick[field], e);
+}
+
+/* The event is of this thread, is this call, is of this flow: what follows is guessed from that. */
+void model_meet_tid(struct model *m, uint64_t tid);
+void model_meet_call(struct model *m, uint64_t call);
+void model_meet_flow(struct model *m, uint64_t flow);
+
+static inline void model_learn(struct model *m, enum guessed field, const struct fdtape_event *e, uint64_t guess,
+                               uint64_t value)
+{
+	if (value != guess) {
+		for (unsigned i = 0; i < model_candidates(field); i++) {
+			if (model_candidate(m, field, i, e) == value) {
+				m->context->pick[field] = (uint8_t)i;
+				break;
+			}
+		}
+	}
+	m->context->last[field] = value;
+	if (field == GUESS_TID)
+		model_meet_tid(m, value);
+	if (field == GUESS_CALL)
+		model_meet_call(m, value);
+	if (field == GUESS_FLOW)
+		model_meet_flow(m, value);
+}
+
 /* The value of the TIME column is the difference of e->time to this. Needs e->duration. */
 uint64_t model_guess_time(const struct model *m, const struct fdtape_event *e);
 void model_finish(struct model *m, const struct fdtape_event *e);

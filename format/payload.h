@@ -9,6 +9,7 @@
 #include <fdtape/types.h>
 
 #include "format/block.h"
+#include "format/choice.h"
 #include "format/diag.h"
 #include "format/idmap.h"
 
@@ -61,10 +62,13 @@ struct finder {
 
 void finder_clear(struct finder *f);
 void finder_release(struct finder *f);
-/* Keeps a block of payload. `directory` begins with the runs. */
-int finder_add(struct finder *f, const struct block *b, struct span directory, struct diag *diag);
+/* Keeps a block of payload, if any of it is of a chosen flow. `directory` begins with the runs. */
+int finder_add(struct finder *f, const struct block *b, struct span directory, const struct choice *choice,
+               struct diag *diag);
 /* The bytes of the next event of its flow and direction to e->data; when they are not there, e->captured is made 0
  * and *missing set. FDTAPE_ERR_DAMAGED: their frame can't be decoded; said once for each frame, call again. */
 int finder_take(struct finder *f, ZSTD_DCtx *zstd, struct fdtape_event *e, bool *missing, struct diag *diag);
+/* The bytes of the next event of its flow and direction are not wanted. */
+void finder_pass(struct finder *f, const struct fdtape_event *e);
 
 #endif

@@ -128,12 +128,34 @@ static int add_runs(struct finder *f, const struct block *b, struct span s, stru
 	return 0;
 }
 
-int finder_add(struct finder *f, const struct block *b, struct span directory, struct diag *diag)
+/* Whether any of the runs is of a chosen flow; also if they are not as they must be, which is said later. */
+static bool is_chosen(struct span s, uint32_t n, const struct choice *choice)
+{
+	uint64_t flow = 0;
+
+	if (!choice->flows)
+		return true;
+	for (uint32_t i = 0; i < n && !s.bad; i++) {
+		flow += span_varint(&s);
+		if (choice_has_flow(choice, flow))
+			return true;
+		span_fixed(&s, 1);
+		span_varint(&s);
+		span_varint(&s);
+		span_varint(&s);
+	}
+	return s.bad;
+}
+
+int finder_add(struct finder *f, const struct block *b, struct span directory, const struct choice *choice,
+               struct diag *diag)
 {
 	struct span body = block_body(b);
 	struct frame *frame;
 	int rc;
 
+	if (!is_chosen(directory, b->n_records, choice))
+		return 0;
 	if (b->n_records == 0 || b->n_records > EVENTS_MAX - f->n_runs)
 		return diag_block(diag, FDTAPE_ERR_DAMAGED, "%" PRIu32 " runs of payload, 1 to %zu are allowed",
 		                  b->n_records, EVENTS_MAX - f->n_runs);
@@ -210,4 +232,12 @@ int finder_take(struct finder *f, ZSTD_DCtx *zstd, struct fdtape_event *e, bool 
 		*missing = true;
 	}
 	return 0;
+}
+
+void finder_pass(struct finder *f, const struct fdtape_event *e)
+{
+	uint32_t slot = e->captured > 0 ? idmap_find(&f->flows, e->flow) : IDMAP_NONE;
+
+	if (slot != IDMAP_NONE)
+		f->by_flow[slot].taken[e->dir] += e->captured;
 }

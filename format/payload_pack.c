@@ -39,6 +39,8 @@ struct string {
 struct filling {
 	struct bytebuf data;
 	struct bytebuf directory;
+	struct bytebuf flows; /* differences, as in flowlist.h */
+	uint32_t n_flows;
 	uint32_t n_runs;
 	uint64_t flow; /* of the run before */
 	/* The run that is open: */
@@ -61,6 +63,7 @@ struct packer {
 	uint32_t *next; /* by event: the next one of the same string */
 	size_t cap_next;
 	struct filling filling[N_FILL];
+	struct bytebuf list; /* a frame's flows */
 
 	/* Of the call. */
 	const struct fdtape_event *events;
@@ -84,7 +87,9 @@ void packer_free(struct packer *p)
 	for (size_t i = 0; i < N_FILL; i++) {
 		bytebuf_release(&p->filling[i].data);
 		bytebuf_release(&p->filling[i].directory);
+		bytebuf_release(&p->filling[i].flows);
 	}
+	bytebuf_release(&p->list);
 	free(p);
 }
 
@@ -92,6 +97,10 @@ static void close_run(struct filling *f)
 {
 	if (f->bytes == 0)
 		return;
+	if (f->n_runs == 0 || f->string->flow != f->flow) {
+		bytebuf_varint(&f->flows, f->string->flow - f->flow);
+		f->n_flows++;
+	}
 	bytebuf_varint(&f->directory, f->string->flow - f->flow);
 	bytebuf_byte(&f->directory, (uint8_t)f->string->dir);
 	bytebuf_varint(&f->directory, f->offset);
@@ -110,7 +119,7 @@ static void close_frame(struct packer *p, unsigned kind)
 	size_t begin;
 
 	close_run(f);
-	if (f->data.failed || f->directory.failed)
+	if (f->data.failed || f->directory.failed || f->flows.failed)
 		out->failed = true;
 	if (f->n_runs > 0) {
 		b.n_records = f->n_runs;
@@ -121,10 +130,15 @@ static void close_frame(struct packer *p, unsigned kind)
 			bytebuf_append(out, f->data.data, f->data.len);
 		else if (codec_pack(p->out->zstd, out, f->data.data, f->data.len))
 			b.type = BLOCK_PAYLOAD;
-		emitter_end(p->out, begin, b);
+		bytebuf_clear(&p->list);
+		bytebuf_varint(&p->list, f->n_flows);
+		bytebuf_append(&p->list, f->flows.data, f->flows.len);
+		emitter_end(p->out, begin, b, &p->list);
 	}
 	bytebuf_clear(&f->data);
 	bytebuf_clear(&f->directory);
+	bytebuf_clear(&f->flows);
+	f->n_flows = 0;
 	f->n_runs = 0;
 	f->flow = 0;
 }

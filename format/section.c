@@ -117,18 +117,3 @@ void section_release(struct section *s)
 	bytebuf_release(&s->body);
 	free(s->meta);
 }
-
-void footer_emit(struct bytebuf *out, const struct totals *totals, uint64_t seq, uint64_t salt)
-{
-	struct block b = {.type = BLOCK_FOOTER, .seq = seq};
-	size_t begin = block_begin(out);
-
-	bytebuf_fixed(out, totals->groups, 8);
-	bytebuf_fixed(out, totals->events, 8);
-	bytebuf_fixed(out, totals->records, 8);
-	bytebuf_fixed(out, totals->bytes, 8);
-	if (out->failed)
-		return;
-	b.raw_len = (uint32_t)(out->len - begin - BLOCK_HEADER);
-	block_end(out, begin, &b, salt);
-}

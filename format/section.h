@@ -2,7 +2,7 @@
 #ifndef FORMAT_SECTION_H
 #define FORMAT_SECTION_H
 
-/* The head of a section (SECTION) and its end (FOOTER). */
+/* The head of a section: SECTION. */
 #include <fdtape/reader.h>
 #include <fdtape/writer.h>
 
@@ -32,15 +32,5 @@ uint64_t section_salt(const struct block *b);
 /* Decodes the block. On an error *s is what it was or empty. */
 int section_decode(struct section *s, const struct block *b, struct diag *diag);
 void section_release(struct section *s);
-
-/* What a section held in all. */
-struct totals {
-	uint64_t groups;
-	uint64_t events;
-	uint64_t records; /* items that are not events */
-	uint64_t bytes;   /* before the footer */
-};
-
-void footer_emit(struct bytebuf *out, const struct totals *totals, uint64_t seq, uint64_t salt);
 
 #endif

@@ -294,3 +294,38 @@ int walker_next(struct walker *w, struct block *b)
 	w->stats->blocks++;
 	return 1;
 }
+
+void walker_seek(struct walker *w, uint64_t offset, uint64_t seq)
+{
+	window_seek(&w->window, offset);
+	w->held = 0;
+	w->seq = seq;
+}
+
+int walker_at(struct walker *w, uint64_t offset, uint64_t seq, struct block *b)
+{
+	enum verdict verdict;
+	int rc;
+
+	if (w->window.offset + w->held == offset) {
+		window_skip(&w->window, w->held);
+		w->held = 0;
+		w->seq = seq;
+	} else {
+		walker_seek(w, offset, seq);
+	}
+	rc = window_fill(&w->window, BLOCK_HEADER);
+	if (rc == 0 && w->window.len > 0)
+		rc = inspect(w, b, &verdict);
+	else
+		verdict = CUT;
+	w->diag->text[0] = 0;
+	if (rc)
+		return rc;
+	if (verdict != SOUND || b->type == BLOCK_SECTION || b->seq != seq)
+		return 0;
+	w->seq = seq + 1;
+	w->held = extent(&w->window, b);
+	w->stats->blocks++;
+	return 1;
+}

@@ -26,4 +26,10 @@ struct walker {
  * is said to the diag: FDTAPE_ERR_DAMAGED, then call again; every other one is final. */
 int walker_next(struct walker *w, struct block *b);
 
+/* Goes to the place of a block of the section that should be there. Needs an input of `size`. */
+void walker_seek(struct walker *w, uint64_t offset, uint64_t seq);
+/* The block with this number, which should be at `offset` of the input: 1; 0: there is no such block that is sound,
+ * and nothing is said. */
+int walker_at(struct walker *w, uint64_t offset, uint64_t seq, struct block *b);
+
 #endif

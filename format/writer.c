@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <fdtape/writer.h>
+#include "format/writer_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "format/columns.h"
-#include "format/emitter.h"
-#include "format/payload.h"
-#include "format/records.h"
 #include "format/section.h"
 
 /* A group is closed at one of these. */
@@ -19,61 +15,6 @@
 #define GROUP_RECORD_BYTES (4u << 20)
 
 #define DEFAULT_LEVEL 1
-
-/* The blocks of records, in the order of their writing. */
-enum {
-	SECRETS,
-	DEFS,
-	LOSS,
-	N_RECORD_BLOCKS
-};
-
-struct fdtape_writer {
-	struct fdtape_sink sink;
-	int fd;    /* fdtape_writer_open_fd() */
-	int error; /* sticky */
-	int error_errno;
-	bool ended;
-	uint64_t size;
-	struct totals totals;
-
-	struct emitter emitter;
-	struct columns *columns;
-	struct packer *packer;
-	struct bytebuf directory; /* of EVENTS */
-	struct bytebuf body;
-
-	/* The group so far. */
-	struct fdtape_event *events;
-	uint32_t *at; /* by event: where its bytes are in `arena` */
-	size_t n_events;
-	size_t cap_events;
-	size_t cap_at;
-	struct bytebuf arena;
-	struct record_writer records[N_RECORD_BLOCKS];
-	uint64_t n_records;
-};
-
-static int sink_fd_write(void *context, const void *data, size_t len)
-{
-	const struct fdtape_writer *w = context;
-	const char *p = data;
-
-	while (len > 0) {
-		ssize_t n = write(w->fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			if (n == 0)
-				errno = ENOSPC;
-			return FDTAPE_ERR_SYSTEM;
-		}
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 /* Everything but what the caller did wrong is remembered, with its errno. */
 static int finish(struct fdtape_writer *w, int rc)
@@ -90,21 +31,6 @@ static int sticky(const struct fdtape_writer *w)
 	if (w->error)
 		errno = w->error_errno;
 	return w->error;
-}
-
-/* Hands over what was emitted. */
-static int drain(struct fdtape_writer *w)
-{
-	struct bytebuf *out = &w->emitter.out;
-	int rc;
-
-	if (out->failed)
-		return FDTAPE_ERR_MEMORY;
-	rc = w->sink.write(w->sink.context, out->data, out->len);
-	if (rc == 0)
-		w->size += out->len;
-	bytebuf_clear(out);
-	return rc;
 }
 
 static int draw(void *to, size_t len)
@@ -141,11 +67,20 @@ static int begin_section(struct fdtape_writer *w, const struct fdtape_writer_opt
 		rc = draw(&salt, sizeof(salt));
 	if (rc == 0)
 		rc = section_emit(&w->emitter.out, options, uuid, salt);
-	if (rc == 0)
-		rc = drain(w);
 	w->emitter.salt = salt;
 	w->emitter.seq = 1;
-	return rc;
+	w->totals.clock = options->clock;
+	return rc ? rc : writer_hand_over(w);
+}
+
+static struct due due_of(const struct fdtape_writer_options *options)
+{
+	return (struct due){
+	        .snapshot_bytes = options->snapshot_bytes ? options->snapshot_bytes : SNAPSHOT_BYTES,
+	        .snapshot_time = options->snapshot_time ? options->snapshot_time : SNAPSHOT_TIME,
+	        .index_bytes = options->index_bytes ? options->index_bytes : INDEX_BYTES,
+	        .snapshot_end = options->clock.monotonic,
+	};
 }
 
 static int open_writer(struct fdtape_writer **writer, const struct fdtape_sink *sink, int fd,
@@ -160,8 +95,13 @@ static int open_writer(struct fdtape_writer **writer, const struct fdtape_sink *
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return FDTAPE_ERR_MEMORY;
-	w->fd = fd;
-	w->sink = sink ? *sink : (struct fdtape_sink){.write = sink_fd_write, .context = w};
+	if (sink) {
+		w->sink = *sink;
+	} else {
+		sink_fd_init(&w->sink_fd, fd);
+		w->sink = (struct fdtape_sink){.write = sink_fd_write, .context = &w->sink_fd};
+	}
+	w->due = due_of(options);
 	w->columns = columns_new();
 	w->packer = packer_new();
 	w->emitter.zstd = ZSTD_createCCtx();
@@ -169,6 +109,7 @@ static int open_writer(struct fdtape_writer **writer, const struct fdtape_sink *
 		goto done;
 	ZSTD_CCtx_setParameter(w->emitter.zstd, ZSTD_c_compressionLevel,
 	                       options->level ? options->level : DEFAULT_LEVEL);
+	writer_clear_group(w);
 	rc = begin_section(w, options);
 done:
 	if (rc == 0)
@@ -191,96 +132,6 @@ int fdtape_writer_open_fd(struct fdtape_writer **writer, int fd, const struct fd
 	if (!writer || fd < 0)
 		return FDTAPE_ERR_USAGE;
 	return open_writer(writer, NULL, fd, options);
-}
-
-static void emit_records(struct fdtape_writer *w, size_t which, bool last)
-{
-	static const uint16_t types[N_RECORD_BLOCKS] = {BLOCK_SECRETS, BLOCK_DEFS, BLOCK_LOSS};
-	struct record_writer *records = &w->records[which];
-	struct bytebuf *out = &w->emitter.out;
-	struct block b = {.type = types[which], .n_records = records->count};
-	size_t begin = emitter_begin(&w->emitter);
-
-	b.dir_len = emitter_directory(&w->emitter, begin);
-	b.raw_len = (uint32_t)records->bytes.len;
-	b.flags = last ? BLOCK_GROUP_END : 0;
-	if (!codec_pack(w->emitter.zstd, out, records->bytes.data, records->bytes.len))
-		b.flags |= BLOCK_RAW;
-	if (records->bytes.failed)
-		out->failed = true;
-	emitter_end(&w->emitter, begin, b);
-}
-
-static int emit_events(struct fdtape_writer *w)
-{
-	struct bytebuf *out = &w->emitter.out;
-	struct block b = {.type = BLOCK_EVENTS, .flags = BLOCK_GROUP_END, .n_records = (uint32_t)w->n_events};
-	size_t begin = emitter_begin(&w->emitter);
-	int rc;
-
-	bytebuf_clear(&w->directory);
-	bytebuf_clear(&w->body);
-	rc = columns_encode(w->columns, w->emitter.zstd, w->events, w->n_events, &w->directory, &w->body, &b.raw_len);
-	if (rc)
-		return rc;
-	bytebuf_append(out, w->directory.data, w->directory.len);
-	b.dir_len = emitter_directory(&w->emitter, begin);
-	bytebuf_append(out, w->body.data, w->body.len);
-	emitter_end(&w->emitter, begin, b);
-	return 0;
-}
-
-static void measure_times(struct fdtape_writer *w)
-{
-	struct emitter *e = &w->emitter;
-
-	e->ts_min = w->n_events ? UINT64_MAX : 0;
-	e->ts_max = 0;
-	for (size_t i = 0; i < w->n_events; i++) {
-		uint64_t from = w->events[i].time;
-		uint64_t to = w->events[i].duration > UINT64_MAX - from ? UINT64_MAX : from + w->events[i].duration;
-
-		if (from < e->ts_min)
-			e->ts_min = from;
-		if (to > e->ts_max)
-			e->ts_max = to;
-	}
-}
-
-static int close_group(struct fdtape_writer *w)
-{
-	size_t last = N_RECORD_BLOCKS; /* the block of records that ends a group without events */
-	int rc;
-
-	if (w->n_events == 0 && w->n_records == 0)
-		return 0;
-	w->emitter.group_seq = w->emitter.seq;
-	measure_times(w);
-	rc = packer_pack(w->packer, &w->emitter, w->events, w->at, w->n_events, w->arena.data);
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < N_RECORD_BLOCKS && w->n_events == 0; i++)
-		if (w->records[i].count > 0)
-			last = i;
-	for (size_t i = 0; i < N_RECORD_BLOCKS; i++)
-		if (w->records[i].count > 0)
-			emit_records(w, i, i == last);
-	if (w->n_events > 0)
-		rc = emit_events(w);
-	if (rc == 0)
-		rc = drain(w);
-	if (rc)
-		return rc;
-
-	w->totals.groups++;
-	w->totals.events += w->n_events;
-	w->totals.records += w->n_records;
-	w->n_events = 0;
-	w->n_records = 0;
-	bytebuf_clear(&w->arena);
-	for (size_t i = 0; i < N_RECORD_BLOCKS; i++)
-		record_writer_clear(&w->records[i]);
-	return 0;
 }
 
 static bool group_is_full(const struct fdtape_writer *w)
@@ -312,7 +163,53 @@ static int put_event(struct fdtape_writer *w, const struct fdtape_event *e)
 	if (w->arena.failed)
 		return FDTAPE_ERR_MEMORY;
 	w->events[w->n_events++] = *e;
-	return 0;
+	return e->call == FDTAPE_CALL_EXIT ? live_exit(&w->live, e->pid) : 0;
+}
+
+static int keep_definition(struct fdtape_writer *w, const struct fdtape_item *item)
+{
+	bool is_new;
+	int rc = live_put(&w->live, item, &is_new);
+
+	/* Too much for snapshots, which nobody is promised; not too much for the tape. */
+	if (rc == FDTAPE_ERR_LIMIT) {
+		w->too_many = true;
+		rc = 0;
+	}
+	w->totals.flows += is_new && item->type == FDTAPE_ITEM_FLOW && item->flow.kind != FDTAPE_KIND_LIBRARY;
+	w->totals.processes += is_new && item->type == FDTAPE_ITEM_PROCESS;
+	return rc;
+}
+
+/* Widens the times of the group's records by one of them. */
+static void note_time(struct fdtape_writer *w, uint64_t time)
+{
+	if (time < w->records_min)
+		w->records_min = time;
+	if (time > w->records_max)
+		w->records_max = time;
+}
+
+static void note_times(struct fdtape_writer *w, const struct fdtape_item *item)
+{
+	switch (item->type) {
+	case FDTAPE_ITEM_CLOCK:
+		note_time(w, item->clock.monotonic);
+		break;
+	case FDTAPE_ITEM_PROCESS:
+		note_time(w, item->process.time);
+		break;
+	case FDTAPE_ITEM_FLOW:
+		note_time(w, item->flow.closed ? item->flow.closed : item->flow.opened);
+		break;
+	case FDTAPE_ITEM_SECRET:
+		note_time(w, item->secret.time);
+		break;
+	default:
+		note_time(w, item->loss.from);
+		note_time(w, item->loss.to);
+		break;
+	}
 }
 
 static int put_record(struct fdtape_writer *w, const struct fdtape_item *item)
@@ -324,7 +221,12 @@ static int put_record(struct fdtape_writer *w, const struct fdtape_item *item)
 		return FDTAPE_ERR_USAGE;
 	record_put(records, item, w->n_records, w->n_events);
 	w->n_records++;
-	return records->bytes.failed ? FDTAPE_ERR_MEMORY : 0;
+	note_times(w, item);
+	if (item->type == FDTAPE_ITEM_FLOW)
+		flowlist_add(&w->defined, item->flow.id);
+	if (records->bytes.failed)
+		return FDTAPE_ERR_MEMORY;
+	return which == DEFS ? keep_definition(w, item) : 0;
 }
 
 int fdtape_writer_put(struct fdtape_writer *w, const struct fdtape_item *item)
@@ -338,8 +240,10 @@ int fdtape_writer_put(struct fdtape_writer *w, const struct fdtape_item *item)
 	if (w->ended)
 		return FDTAPE_ERR_USAGE;
 	rc = item->type == FDTAPE_ITEM_EVENT ? put_event(w, &item->event) : put_record(w, item);
+	if (rc == 0)
+		totals_count(&w->totals, item);
 	if (rc == 0 && group_is_full(w))
-		rc = close_group(w);
+		rc = writer_close_group(w);
 	return finish(w, rc);
 }
 
@@ -351,7 +255,7 @@ int fdtape_writer_flush(struct fdtape_writer *w)
 		return sticky(w);
 	if (w->ended)
 		return FDTAPE_ERR_USAGE;
-	return finish(w, close_group(w));
+	return finish(w, writer_close_group(w));
 }
 
 int fdtape_writer_end(struct fdtape_writer *w)
@@ -360,10 +264,12 @@ int fdtape_writer_end(struct fdtape_writer *w)
 
 	if (rc)
 		return rc;
-	w->totals.bytes = w->size;
-	footer_emit(&w->emitter.out, &w->totals, w->emitter.seq, w->emitter.salt);
+	if (w->emitter.index.count > 0)
+		writer_emit_index(w);
+	w->totals.bytes = w->size + w->emitter.out.len;
+	footer_emit(&w->emitter.out, w->emitter.index.previous, &w->totals, w->emitter.seq, w->emitter.salt);
 	w->ended = true;
-	return finish(w, drain(w));
+	return finish(w, writer_hand_over(w));
 }
 
 uint64_t fdtape_writer_size(const struct fdtape_writer *w)
@@ -382,6 +288,12 @@ void fdtape_writer_free(struct fdtape_writer *w)
 	bytebuf_release(&w->directory);
 	bytebuf_release(&w->body);
 	bytebuf_release(&w->arena);
+	bytebuf_release(&w->flows);
+	flowlist_release(&w->flowlist);
+	flowlist_release(&w->defined);
+	indexer_release(&w->emitter.index);
+	live_release(&w->live);
+	record_writer_release(&w->snapshot);
 	for (size_t i = 0; i < N_RECORD_BLOCKS; i++)
 		record_writer_release(&w->records[i]);
 	free(w->events);

@@ -11,13 +11,19 @@ log=$BIN/tests/log
 mkdir -p "$log"
 passed=0 failed=0 skipped=0
 
-# program NAME COMMAND...: runs one program and counts its TAP lines.
-program() {
-	name=$1
+# launch NAME COMMAND...: runs one program, its output and status to the log.
+launch() {
+	out=$log/$1
 	shift
-	out=$log/$name
 	"$@" >"$out" 2>"$out.stderr" </dev/null
-	status=$?
+	echo $? >"$out.status"
+}
+
+# tally NAME: counts the TAP lines of a program that has run.
+tally() {
+	name=$1
+	out=$log/$name
+	status=$(cat "$out.status")
 	ok=$(grep -c '^ok ' "$out")
 	bad=$(grep -c '^not ok ' "$out")
 	skip=$(grep -c '^ok .*# SKIP' "$out")
@@ -34,6 +40,11 @@ program() {
 		printf '%-32s %s\n' "$name" "$ok ok"
 		sed -n 's/^ok .*- \(.*\)# SKIP \(.*\)/    skipped: \1(\2)/p' "$out"
 	fi
+}
+
+program() {
+	launch "$@"
+	tally "$1"
 }
 
 for suite; do
@@ -63,9 +74,16 @@ for suite; do
 		done
 		program cli-sanitized env BIN="$BIN-address-undefined" sh "$here/cli/run.sh" ;;
 	fuzz)
+		# As many at a time as there are processors.
+		running=
 		for t in "$here"/fuzz_*.c; do
-			program "$(basename "$t" .c)" sh "$here/fuzz.sh" "$(basename "$t" .c)"
-		done ;;
+			t=$(basename "$t" .c)
+			launch "$t" sh "$here/fuzz.sh" "$t" &
+			running="$running $t"
+			[ $(($(echo "$running" | wc -w) % $(nproc 2>/dev/null || echo 1))) = 0 ] && wait
+		done
+		wait
+		for t in $running; do tally "$t"; done ;;
 	*)
 		echo "run.sh: unknown suite '$suite': layers, unit, cli, install, live, sanitizers, portable, fuzz" >&2
 		exit 2 ;;

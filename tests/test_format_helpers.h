@@ -387,7 +387,7 @@ static inline int put_script(struct fdtape_writer *w, const struct script *s, si
 	return rc;
 }
 
-/* A whole tape; flush_each 0: groups end by themselves. */
+/* A whole tape, with an index and snapshots every few groups; flush_each 0: groups end by themselves. */
 static inline struct blob write_tape(const struct script *s, size_t flush_each, uint64_t salt)
 {
 	struct fdtape_writer_options options = test_options();
@@ -395,6 +395,8 @@ static inline struct blob write_tape(const struct script *s, size_t flush_each, 
 	struct fdtape_writer *w;
 
 	options.salt = salt;
+	options.index_bytes = 4000;
+	options.snapshot_bytes = 3000;
 	assert_int_equal(fdtape_writer_open(&w, &(struct fdtape_sink){blob_sink, &tape}, &options), 0);
 	assert_int_equal(put_script(w, s, flush_each), 0);
 	assert_int_equal(fdtape_writer_end(w), 0);

@@ -366,7 +366,7 @@ static void test_reader__byte_by_byte__gives_the_same(void **state)
 		script_add_random(&s, &d, 300);
 	tape = write_tape(&s, 20, 5);
 	dribble.tape = &tape;
-	assert_int_equal(fdtape_reader_open(&r, &(struct fdtape_source){dribble_read, &dribble}), 0);
+	assert_int_equal(fdtape_reader_open(&r, &(struct fdtape_source){.read = dribble_read, .context = &dribble}), 0);
 	errors = drain_reader(r, &read);
 	fdtape_reader_free(r);
 	assert_string_equal(errors.message, "");
@@ -382,7 +382,7 @@ static void test_reader__source_fails__error_stays(void **state)
 	struct fdtape_item item;
 
 	(void)state;
-	assert_int_equal(fdtape_reader_open(&r, &(struct fdtape_source){failing_read, NULL}), 0);
+	assert_int_equal(fdtape_reader_open(&r, &(struct fdtape_source){.read = failing_read}), 0);
 	for (int i = 0; i < 2; i++) {
 		errno = 0;
 		assert_int_equal(fdtape_reader_next(r, &item), FDTAPE_ERR_SYSTEM);

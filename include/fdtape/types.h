@@ -9,6 +9,12 @@
  * which the recorder saw them. An item refers only to what was defined before it.
  *
  * Times are nanoseconds of CLOCK_MONOTONIC of the recorded host unless a name says otherwise.
+ * Numbers that are not known to this build (of a call, a kind, a reason, a flag, ...) are given as they are on the
+ * tape, with one exception: fdtape_event.dir is 0 or 1. A tape on which it is another is damaged, and no writer accepts
+ * it, so that it can be used as an index.
+ * Nothing else is checked for sense. A tape may say offset + bytes or time + duration above 2^64 - 1: who adds them up
+ * decides what that means. libfdtape itself takes the end of an event as 2^64 - 1 then, and lets sums of bytes (struct
+ * fdtape_totals) wrap around.
  * Strings are NUL-terminated bytes as the kernel gave them, never NULL when read ("" = not known), not necessarily
  * UTF-8, and hostile: escape them before they reach a terminal.
  */
@@ -86,7 +92,7 @@ struct fdtape_event {
 	uint32_t flags; /* enum fdtape_event_flag */
 	int64_t result; /* return value; -errno on failure */
 	int32_t fd;     /* -1: the call has none */
-	uint32_t dir;   /* enum fdtape_dir; FDTAPE_IN for calls that carry no bytes */
+	uint32_t dir;   /* enum fdtape_dir, never another; FDTAPE_IN for calls that carry no bytes */
 	uint64_t flow;  /* fdtape_flow.id; 0: none, or not known */
 	uint64_t offset;
 	uint64_t bytes;
@@ -258,6 +264,30 @@ struct fdtape_item {
 		struct fdtape_secret secret;
 		struct fdtape_loss loss;
 	};
+};
+
+#define FDTAPE_LOSS_REASONS 16
+
+/* What a section holds in all, or several sections together. */
+struct fdtape_totals {
+	uint64_t groups;
+	uint64_t events;
+	uint64_t records;     /* items that are not events: definitions, secrets, losses */
+	uint64_t secrets;     /* of the records; they stay counted when they were dropped from the tape */
+	uint64_t bytes;       /* of tape, up to where this was counted */
+	uint64_t carried[2];  /* by enum fdtape_dir: sum of fdtape_event.bytes, without those of FDTAPE_EVENT_PEEK
+	                       * and of library calls (from FDTAPE_CALL_SSL_READ on) */
+	uint64_t captured[2]; /* likewise, of fdtape_event.captured */
+	uint64_t flows;       /* definitions of flows that were not in force already; not FDTAPE_KIND_LIBRARY */
+	uint64_t processes;   /* definitions of processes that were not in force already: each life of a pid once */
+	uint64_t first_time;  /* least time of an event; 0 when there are no events */
+	uint64_t last_time;   /* greatest end (time + duration) of an event */
+	struct fdtape_clock clock; /* the latest */
+	/* By enum fdtape_loss_reason; [0]: all reasons of FDTAPE_LOSS_REASONS and over. */
+	struct {
+		uint64_t count; /* sums of the members of fdtape_loss */
+		uint64_t bytes;
+	} losses[FDTAPE_LOSS_REASONS];
 };
 
 /* A property of a section, e.g. "tool.version" = "0.1.0". See docs/format.md for the keys that fdtape writes. */

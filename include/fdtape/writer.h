@@ -5,7 +5,14 @@
 /*
  * Writes a tape: append-only, without a seek, so that a pipe will do. Items are gathered into groups; a group is
  * handed to the sink whole, when it is full (64 Ki events, 8 MiB of payload), at fdtape_writer_flush(), and at the end.
- * What was flushed survives whatever happens to the writer later.
+ * What was flushed survives whatever happens to the writer later. Now and then a snapshot of what is defined and an
+ * index follow on a group; memory is bounded by one group and by the processes and flows that are in force, whatever
+ * the length of the tape.
+ *
+ * Writing to a regular file that fails (disk full, over a limit): the file is cut back to its last whole group, and if
+ * there is room, a FDTAPE_LOSS_DISK for the group that could not be written and a footer follow; so it is a sound tape.
+ * The error is returned all the same. A process that writes under RLIMIT_FSIZE has to ignore SIGXFSZ, one that writes
+ * to a pipe SIGPIPE.
  */
 #include <fdtape/types.h>
 
@@ -31,12 +38,20 @@ struct fdtape_writer_options {
 	uint64_t salt;    /* seed of the checksums; 0: the writer draws one at random. A fixed uuid and salt give
 	                   * byte-identical tapes for the same items */
 	int level;        /* zstd level; 0: the default */
+
+	/* How often what serves only for reading in the middle is written; 0: the default, 64 MiB of tape, 30 s. */
+	uint64_t snapshot_bytes; /* of tape, from one snapshot of what is defined to the next */
+	uint64_t snapshot_time;  /* ns of event time, likewise; whichever comes first */
+	uint64_t index_bytes;    /* of tape, from one index block to the next (or 1024 blocks) */
 };
 
-/* Writes the section's head at once. *writer is set on success only and belongs to the caller. */
+/* Writes the section's head at once. *writer is set on success only and belongs to the caller. 0; FDTAPE_ERR_USAGE: an
+ * argument is NULL, a property over 64 KiB, all of them over 256 KiB, or a level that zstd does not have;
+ * FDTAPE_ERR_MEMORY; or an error of the sink. */
 FDTAPE_API int fdtape_writer_open(struct fdtape_writer **writer, const struct fdtape_sink *sink,
                                   const struct fdtape_writer_options *options);
-/* The same to a file descriptor, which stays the caller's: EINTR and short writes are handled. */
+/* The same to a file descriptor, which stays the caller's, from its current position on: EINTR and short writes are
+ * handled. */
 FDTAPE_API int fdtape_writer_open_fd(struct fdtape_writer **writer, int fd,
                                      const struct fdtape_writer_options *options);
 
