@@ -4,6 +4,7 @@
 # make demo       record a real HTTPS exchange and show it (installs what is missing)
 # make check      every test: unit, command line, layers, live, sanitizers, short fuzz (installs what is missing)
 # make fuzz T=60  run each fuzzer for T seconds
+# make bench-format  measure the tape, as ratios in one run
 # make deps       install what building and testing need (Debian)
 # make install    honours DESTDIR and PREFIX
 # make format     let clang-format lay out the sources
@@ -51,7 +52,8 @@ PLAYER := $(B)/libplayer.a
 PROBES := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 SKELS  := $(PROBES:%=$(B)/bpf/%.skel.h)
 UNIT   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
-FUZZ   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c))
+FUZZ   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c)) \
+          $(patsubst %,$(B)/tests/fuzz_%_hashed,reader columns index api)
 
 objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
 # Everything of a folder but the file that holds main().
@@ -93,7 +95,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(TOOLS:%=$(B)/$(NAME)-%) $(SOLIB) $(B)/$(NAME).pc
+all: $(TOOLS:%=$(B)/$(NAME)-%) $(SOLIB) $(B)/lib$(NAME).pc
 
 # A compile leaves its dependencies (.d) and its own command line (.json) beside the object.
 compile = $(CC) $(CPPFLAGS) $(call cflags,$(firstword $(subst /, ,$<))) $(ALL_CFLAGS)
@@ -122,7 +124,7 @@ $(foreach t,$(filter-out replay,$(TOOLS)),$(eval $(call tool,$(t))))
 $(B)/$(NAME)-replay: $(B)/replay/replay.o $(PLAYER) $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(uses_replay))
 
-$(B)/$(NAME).pc: Makefile
+$(B)/lib$(NAME).pc: Makefile
 	$(call msg,GEN,$@)mkdir -p $(@D) && printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
 	  'Name: libfdtape' 'Description: Reads and writes fdtape tapes' 'Version: $(VERSION)' \
 	  'Requires.private: $(pkgs_format)' 'Libs: -L$${libdir} -lfdtape' 'Cflags: -I$${includedir}' > $@
@@ -168,11 +170,18 @@ TEST_PARTS = $(call parts,analyze) $(PLAYER) $(LIB)
 $(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_PARTS)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format replay analyze tests)
 
-# Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. The checksums of a tape
-# are not looked at: a fuzzer would never get past them.
-$(B)/tests/fuzz_%: tests/fuzz_%.c $(wildcard format/*.c include/*.h include/*/*.h format/*.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch]))
-	$(call msg,FUZZ,$@)mkdir -p $(@D) && $(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
-	  -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(call libs,format replay)
+# Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. In one build the
+# checksums of a tape are not looked at, which a fuzzer would never get past; in the other (_hashed) they are, and the
+# fuzzers of the tape repair them behind each mutation.
+fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch]))
+fuzz_cc = $(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+$(B)/tests/fuzz_%_hashed: tests/fuzz_%.c $(fuzzed)
+	$(call msg,FUZZ,$@)mkdir -p $(@D) && $(fuzz_cc) -o $@ $(filter %.c,$^) $(call libs,format replay)
+
+$(B)/tests/fuzz_%: tests/fuzz_%.c $(fuzzed)
+	$(call msg,FUZZ,$@)mkdir -p $(@D) && $(fuzz_cc) -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -o $@ $(filter %.c,$^) \
+	  $(call libs,format replay)
 
 RUN = BIN=$(abspath $(B)) NAME=$(NAME) CC='$(CC)' sh tests/run.sh
 
@@ -199,6 +208,17 @@ check-fuzz: $(FUZZ)
 fuzz: $(FUZZ)
 	$(Q)T=$(or $(T),60) $(RUN) fuzz
 
+# ---- figures -----------------------------------------------------------------
+#
+# Ratios in one run, beside their bars (docs/performance.md). wrk, if it is there, loads nginx; else curl does.
+
+.PHONY: bench-format
+$(B)/tests/bench_format: $(B)/tests/bench_format.o $(B)/tests/bench_mix.o $(LIB)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format) -lm
+
+bench-format: $(B)/tests/bench_format $(B)/$(NAME)-record
+	$(Q)BIN=$(abspath $(B)) sh tests/bench_format.sh
+
 demo: deps
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)BIN=$(abspath $(B)) sh tests/demo.sh
@@ -211,14 +231,14 @@ install: all
 	$(INSTALL) -m 755 $(TOOLS:%=$(B)/$(NAME)-%) $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 $(LIB) $(SOLIB) $(DESTDIR)$(LIBDIR)
 	ln -sf $(notdir $(SOLIB)) $(DESTDIR)$(LIBDIR)/libfdtape.so
-	$(INSTALL) -m 644 $(B)/$(NAME).pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(INSTALL) -m 644 $(B)/lib$(NAME).pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(INSTALL) -m 644 $(wildcard include/$(NAME)/*.h) $(DESTDIR)$(INCLUDEDIR)/$(NAME)
 	$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 644 README.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
 
 uninstall:
 	$(RM) $(TOOLS:%=$(DESTDIR)$(BINDIR)/$(NAME)-%) $(MAN1:docs/%=$(DESTDIR)$(MANDIR)/man1/%) \
-	  $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(LIB) $(SOLIB)) libfdtape.so pkgconfig/$(NAME).pc)
+	  $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(LIB) $(SOLIB)) libfdtape.so pkgconfig/lib$(NAME).pc)
 	$(RM) -r $(DESTDIR)$(INCLUDEDIR)/$(NAME) $(DESTDIR)$(DOCDIR)
 
 compile_commands.json: all

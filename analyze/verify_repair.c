@@ -24,6 +24,7 @@ int verify_repair(struct options *options)
 	const struct player_input *input = options->inputs.list;
 	struct fdtape_repair_report report;
 	char kept[TEXT_SIZE_MAX], lost[TEXT_SIZE_MAX];
+	const char *groups;
 	int error;
 
 	if (options->inputs.n != 1)
@@ -41,14 +42,15 @@ int verify_repair(struct options *options)
 		return error == FDTAPE_ERR_SYSTEM || error == FDTAPE_ERR_MEMORY ? CLI_REFUSED : CLI_DAMAGED;
 	}
 	text_size(kept, report.output_bytes);
+	groups = report.groups == 1 ? "group" : "groups";
 	if (!report.damages) {
-		say("%s was sound; %s is a copy: %s, %" PRIu64 " groups", input->name, options->name, kept,
-		    report.groups);
+		say("%s was sound; %s is a copy: %s, %" PRIu64 " %s", input->name, options->name, kept, report.groups,
+		    groups);
 		return CLI_DONE;
 	}
 	say("%s: damaged in %" PRIu64 " place%s, first: %s", input->name, report.damages,
 	    report.damages == 1 ? "" : "s", report.message);
-	say("%s: %s in %" PRIu64 " groups saved; %s of the old tape lost, told on the new one", options->name, kept,
-	    report.groups, text_size(lost, report.lost_bytes));
+	say("%s: %s in %" PRIu64 " %s saved; %s of the old tape lost, told on the new one", options->name, kept,
+	    report.groups, groups, text_size(lost, report.lost_bytes));
 	return CLI_DAMAGED;
 }

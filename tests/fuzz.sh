@@ -7,7 +7,7 @@ fuzzer=$1
 corpus=$BIN/tests/corpus/$fuzzer
 mkdir -p "$corpus" "$BIN/tests/found"
 seeds=$(dirname "$0")/../testdata
-if "$BIN/tests/$fuzzer" -max_total_time="${T:-60}" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+if "$BIN/tests/$fuzzer" -max_total_time="${T:-60}" -timeout=10 -max_len=20000 -rss_limit_mb=2048 -print_final_stats=1 \
 	-artifact_prefix="$BIN/tests/found/$fuzzer-" "$corpus" "$seeds" >&2; then
 	echo "ok 1 - $fuzzer found nothing in ${T:-60} s"
 else

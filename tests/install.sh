@@ -20,27 +20,27 @@ check() { # NAME COMMAND...: passes when the command does
 		sed 's/^/# /' "$root/said"
 	fi
 }
-quiet_make() { env -u MAKEFLAGS -u MAKELEVEL make -s B="$BIN" DESTDIR="$root/to" PREFIX=/usr "$@"; }
-pkg() { PKG_CONFIG_PATH=$root/to/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root/to pkg-config "$@" fdtape | sed "s|$root/to$root/to|$root/to|g"; }
+quiet_make() { env -u MAKEFLAGS -u MAKELEVEL make -s B="$BIN" DESTDIR="$root/to" PREFIX=/opt "$@"; }
+pkg() { PKG_CONFIG_PATH=$root/to/opt/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root/to pkg-config "$@" libfdtape | sed "s|$root/to$root/to|$root/to|g"; }
 
 check "make install" quiet_make install
 for file in bin/fdtape-record bin/fdtape-replay bin/fdtape-analyze lib/libfdtape.a lib/libfdtape.so include/fdtape/reader.h \
 	share/man/man1/fdtape-record.1 share/doc/fdtape/format.md; do
-	check "installs $file" test -s "$root/to/usr/$file"
+	check "installs $file" test -s "$root/to/opt/$file"
 done
-build_example() { # static | shared
-	cd "$root" || return 1
+build_example() ( # static | shared
+	cd "$root" || exit 1
 	cp "$top/docs/example.c" .
 	# shellcheck disable=SC2046
 	if [ "$1" = static ]; then
-		${CC:-cc} -std=c11 -Wall -Wextra -Werror $(pkg --cflags) example.c -o example-static "$root/to/usr/lib/libfdtape.a" \
+		${CC:-cc} -std=gnu11 -Wall -Wextra -Werror $(pkg --cflags) example.c -o example-static "$root/to/opt/lib/libfdtape.a" \
 			$(pkg-config --libs libzstd libxxhash)
 	else
-		${CC:-cc} -std=c11 -Wall -Wextra -Werror $(pkg --cflags) example.c -o example-shared $(pkg --libs)
+		${CC:-cc} -std=gnu11 -Wall -Wextra -Werror $(pkg --cflags) example.c -o example-shared $(pkg --libs)
 	fi
-}
+)
 run_example() { # PROGRAM: agrees with the tool about the number of flows
-	LD_LIBRARY_PATH=$root/to/usr/lib "$root/$1" "$top/testdata/curl-tls13.tape" >"$root/lines" || return 1
+	LD_LIBRARY_PATH=$root/to/opt/lib "$root/$1" "$top/testdata/curl-tls13.tape" >"$root/lines" || return 1
 	cat "$root/lines"
 	[ "$(wc -l <"$root/lines")" -ge "$("$BIN/fdtape-analyze" --json flows "$top/testdata/curl-tls13.tape" | wc -l)" ]
 }

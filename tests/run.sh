@@ -76,7 +76,7 @@ for suite; do
 	fuzz)
 		# As many at a time as there are processors.
 		running=
-		for t in "$here"/fuzz_*.c; do
+		for t in "$here"/fuzz_*.c "$BIN"/tests/fuzz_*_hashed; do
 			t=$(basename "$t" .c)
 			launch "$t" sh "$here/fuzz.sh" "$t" &
 			running="$running $t"
