@@ -124,8 +124,10 @@ $(foreach t,$(filter-out replay,$(TOOLS)),$(eval $(call tool,$(t))))
 $(B)/$(NAME)-replay: $(B)/replay/replay.o $(PLAYER) $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,$(uses_replay))
 
-$(B)/lib$(NAME).pc: Makefile
-	$(call msg,GEN,$@)mkdir -p $(@D) && printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
+# Made anew each time: PREFIX may be another one at `make install`.
+.PHONY: FORCE
+$(B)/lib$(NAME).pc: FORCE
+	$(Q)mkdir -p $(@D) && printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
 	  'Name: libfdtape' 'Description: Reads and writes fdtape tapes' 'Version: $(VERSION)' \
 	  'Requires.private: $(pkgs_format)' 'Libs: -L$${libdir} -lfdtape' 'Cflags: -I$${includedir}' > $@
 
