@@ -90,7 +90,7 @@ endif
 
 # ---- rules -------------------------------------------------------------------
 
-.PHONY: all deps demo check check-all check-unit check-cli check-layers check-install check-portable check-live check-sanitizers check-fuzz \
+.PHONY: all deps demo check check-all check-unit check-cli check-layers check-install check-portable check-live check-reader check-sanitizers check-fuzz \
         fuzz install uninstall clean format help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -194,7 +194,7 @@ check: deps
 
 check-all: all $(UNIT) $(if $(SAN),,$(FUZZ))
 	$(Q)$(if $(SAN),,$(MAKE) SAN=address,undefined all-tests)
-	$(Q)$(RUN) $(if $(SAN),unit cli,layers unit cli install live sanitizers portable fuzz)
+	$(Q)$(RUN) $(if $(SAN),unit cli,layers unit cli install live reader sanitizers portable fuzz)
 
 # What a run of the suites `unit` and `cli` needs.
 .PHONY: all-tests
@@ -202,7 +202,7 @@ all-tests: all $(UNIT)
 
 check-unit check-cli check-sanitizers: all-tests
 	$(Q)$(RUN) $(@:check-%=%)
-check-layers check-install check-portable check-live: all
+check-layers check-install check-portable check-live check-reader: all
 	$(Q)$(RUN) $(@:check-%=%)
 check-fuzz: $(FUZZ)
 	$(Q)$(RUN) fuzz

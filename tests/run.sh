@@ -60,6 +60,8 @@ for suite; do
 		program layers sh "$here/layers.sh" ;;
 	install)
 		program install sh "$here/install.sh" ;;
+	reader)
+		program reader sh "$here/test_reader.sh" ;;
 	portable)
 		program portable sh "$here/portable.sh" ;;
 	live)
@@ -85,7 +87,7 @@ for suite; do
 		wait
 		for t in $running; do tally "$t"; done ;;
 	*)
-		echo "run.sh: unknown suite '$suite': layers, unit, cli, install, live, sanitizers, portable, fuzz" >&2
+		echo "run.sh: unknown suite '$suite': layers, unit, cli, install, live, reader, sanitizers, portable, fuzz" >&2
 		exit 2 ;;
 	esac
 done
