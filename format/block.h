@@ -23,6 +23,7 @@ enum block_flag {
 	BLOCK_RAW = 1u << 1,       /* DEFS, SNAPSHOT, SECRETS, LOSS, INDEX: the body is not compressed */
 	BLOCK_REDACTED = 1u << 2,  /* SECRETS: the body was removed */
 	BLOCK_GROUP_END = 1u << 3, /* the group is complete with this block */
+	BLOCK_FLOWS = 1u << 4,     /* DEFS: it defines nothing but the flows of its list */
 };
 
 #define BLOCK_MAGIC \

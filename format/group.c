@@ -138,7 +138,7 @@ int group_add(struct group *g, const struct block *b)
 		return g->early ? add_records(g, GROUP_SECRETS, b) : 0;
 	case BLOCK_DEFS:
 		rc = meet(g, &directory, &meets);
-		return rc ? rc : add_records(g, GROUP_DEFS, b);
+		return rc || (b->flags & BLOCK_FLOWS && !meets) ? rc : add_records(g, GROUP_DEFS, b);
 	case BLOCK_LOSS:
 		return g->overlaps ? add_records(g, GROUP_LOSS, b) : 0;
 	case BLOCK_EVENTS:

@@ -284,7 +284,7 @@ static bool wants(const struct guide *g, const struct index_entry *e, struct wis
 {
 	switch (e->block.type) {
 	case BLOCK_DEFS:
-		return true;
+		return !(e->block.flags & BLOCK_FLOWS) || choice_meets(g->choice, e->flows);
 	case BLOCK_SECRETS:
 		return wish.group || wish.secrets;
 	case BLOCK_LOSS:

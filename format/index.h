@@ -9,8 +9,8 @@
 #include "format/totals.h"
 
 /* An INDEX is written at one of these. */
-#define INDEX_BYTES  (UINT64_C(64) << 20) /* of tape */
-#define INDEX_BLOCKS 1024u
+#define INDEX_BYTES  (UINT64_C(256) << 20) /* of tape */
+#define INDEX_BLOCKS 4096u
 #define INDEX_FILLED (4u << 20) /* of its own body */
 
 #define INDEX_ENTRIES_MAX 65536u

@@ -18,11 +18,18 @@
 struct emitter;
 struct packer;
 
-struct packer *packer_new(void);
+struct packer *packer_new(int level);
 void packer_free(struct packer *p);
-/* Emits the blocks. The captured bytes of events[i] are at arena[at[i]]. 0 or FDTAPE_ERR_MEMORY. */
-int packer_pack(struct packer *p, struct emitter *out, const struct fdtape_event *events, const uint32_t *at, size_t n,
-                const uint8_t *arena);
+/* Where an event's bytes are in the arena, and what they look like. */
+struct payload_at {
+	uint32_t offset;
+	bool random;
+};
+
+bool payload_looks_random(const uint8_t *data, size_t len);
+/* Emits the blocks. The captured bytes of events[i] are at arena[at[i].offset]. 0 or FDTAPE_ERR_MEMORY. */
+int packer_pack(struct packer *p, struct emitter *out, const struct fdtape_event *events, const struct payload_at *at,
+                size_t n, const uint8_t *arena);
 
 /* Successive bytes of one direction of one flow, in one frame. */
 struct run {

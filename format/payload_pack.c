@@ -9,7 +9,8 @@
  * by counting what the events before it had captured, whichever frames are lost.
  *
  * Bytes that do not compress (TLS, images) spoil the statistics of those that do, and cost time. So a sample of a
- * string's bytes decides which of two frames it goes to: the one that is compressed, or the one that is not.
+ * string's bytes decides which of two frames it goes to: the one that is compressed, or the one that is not. The sample is taken event by event, when
+ * its bytes have just been copied and are in the cache; what most of a string's bytes say decides for the string.
  */
 #include "format/payload.h"
 
@@ -21,10 +22,14 @@
 /* A frame is closed as well when its directory is so long. */
 #define DIRECTORY_FULL (BLOCK_DIRECTORY_MAX / 2)
 
-/* Of 256 random bytes, about 162 are different; text has fewer than 80. */
-#define SAMPLES        256u
-#define SAMPLES_RANDOM 128u
-#define NO_EVENT       UINT32_MAX
+/* Of 64 random bytes, about 57 are different; text has fewer than 45. */
+#define SAMPLE_PIECES 4u
+#define SAMPLE_PIECE  16u
+#define SAMPLE        (SAMPLE_PIECES * SAMPLE_PIECE)
+#define SAMPLE_RANDOM 50u
+/* ZSTD_c_literalCompressionMode, as zstd.h has it for who does not link statically. */
+#define COMPRESS_LITERALS ZSTD_c_experimentalParam5
+#define NO_EVENT          UINT32_MAX
 
 /* One direction of a flow. */
 struct string {
@@ -33,11 +38,15 @@ struct string {
 	uint32_t first; /* event */
 	uint32_t last;
 	uint64_t bytes;
+	uint64_t random; /* bytes of them that look so */
 };
 
 /* A frame that is being filled. */
 struct filling {
-	struct bytebuf data;
+	uint32_t *events; /* whose bytes it has, in order */
+	size_t n_events;
+	size_t cap_events;
+	size_t len; /* of their bytes */
 	struct bytebuf directory;
 	struct bytebuf flows; /* differences, as in flowlist.h */
 	uint32_t n_flows;
@@ -63,18 +72,55 @@ struct packer {
 	uint32_t *next; /* by event: the next one of the same string */
 	size_t cap_next;
 	struct filling filling[N_FILL];
+	struct bytebuf data; /* of a frame that is compressed */
 	struct bytebuf list; /* a frame's flows */
+	ZSTD_CCtx *zstd;
 
 	/* Of the call. */
 	const struct fdtape_event *events;
-	const uint32_t *at;
+	const struct payload_at *at;
 	const uint8_t *arena;
 	struct emitter *out;
 };
 
-struct packer *packer_new(void)
+bool payload_looks_random(const uint8_t *data, size_t len)
 {
-	return calloc(1, sizeof(struct packer));
+	size_t step = len / SAMPLE_PIECES;
+	uint8_t seen[256] = {0};
+	unsigned different = 0;
+
+	if (len < SAMPLE)
+		return false;
+	for (const uint8_t *piece = data + (step - SAMPLE_PIECE) / 2; piece < data + step * SAMPLE_PIECES;
+	     piece += step)
+		for (size_t i = 0; i < SAMPLE_PIECE; i++)
+			seen[piece[i]] = 1;
+	for (size_t i = 0; i < sizeof(seen); i++)
+		different += seen[i];
+	return different >= SAMPLE_RANDOM;
+}
+
+struct packer *packer_new(int level)
+{
+	struct packer *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->zstd = ZSTD_createCCtx();
+	if (!p->zstd) {
+		free(p);
+		return NULL;
+	}
+	ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, level);
+	/* Two thirds of the time that zstd's own choice for the level takes, and half a percent more bytes. A target
+	 * length means longer steps here; but zstd leaves literals as they are with one, unless it is told not to. */
+	if (level == 1) {
+		ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_hashLog, 12);
+		ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_minMatch, 6);
+		if (!ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, COMPRESS_LITERALS, 1)))
+			ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_targetLength, 2);
+	}
+	return p;
 }
 
 void packer_free(struct packer *p)
@@ -85,11 +131,13 @@ void packer_free(struct packer *p)
 	free(p->strings);
 	free(p->next);
 	for (size_t i = 0; i < N_FILL; i++) {
-		bytebuf_release(&p->filling[i].data);
+		free(p->filling[i].events);
 		bytebuf_release(&p->filling[i].directory);
 		bytebuf_release(&p->filling[i].flows);
 	}
+	bytebuf_release(&p->data);
 	bytebuf_release(&p->list);
+	ZSTD_freeCCtx(p->zstd);
 	free(p);
 }
 
@@ -111,63 +159,67 @@ static void close_run(struct filling *f)
 	f->bytes = 0;
 }
 
+static void append_bytes(const struct packer *p, const struct filling *f, struct bytebuf *to)
+{
+	for (size_t i = 0; i < f->n_events; i++)
+		bytebuf_append(to, p->arena + p->at[f->events[i]].offset, (size_t)p->events[f->events[i]].captured);
+}
+
 static void close_frame(struct packer *p, unsigned kind)
 {
 	struct filling *f = &p->filling[kind];
 	struct bytebuf *out = &p->out->out;
-	struct block b = {.type = BLOCK_PAYLOAD_RAW, .raw_len = (uint32_t)f->data.len};
+	struct block b = {.type = BLOCK_PAYLOAD_RAW, .raw_len = (uint32_t)f->len};
 	size_t begin;
 
 	close_run(f);
-	if (f->data.failed || f->directory.failed || f->flows.failed)
+	if (f->directory.failed || f->flows.failed)
 		out->failed = true;
 	if (f->n_runs > 0) {
 		b.n_records = f->n_runs;
 		begin = emitter_begin(p->out);
 		bytebuf_append(out, f->directory.data, f->directory.len);
 		b.dir_len = emitter_directory(p->out, begin);
-		if (kind == FILL_RAW)
-			bytebuf_append(out, f->data.data, f->data.len);
-		else if (codec_pack(p->out->zstd, out, f->data.data, f->data.len))
-			b.type = BLOCK_PAYLOAD;
+		if (kind == FILL_RAW) {
+			append_bytes(p, f, out);
+		} else {
+			bytebuf_clear(&p->data);
+			append_bytes(p, f, &p->data);
+			if (codec_pack(p->zstd, out, p->data.data, p->data.len))
+				b.type = BLOCK_PAYLOAD;
+			if (p->data.failed)
+				out->failed = true;
+		}
 		bytebuf_clear(&p->list);
 		bytebuf_varint(&p->list, f->n_flows);
 		bytebuf_append(&p->list, f->flows.data, f->flows.len);
 		emitter_end(p->out, begin, b, &p->list);
 	}
-	bytebuf_clear(&f->data);
 	bytebuf_clear(&f->directory);
 	bytebuf_clear(&f->flows);
+	f->n_events = 0;
+	f->len = 0;
 	f->n_flows = 0;
 	f->n_runs = 0;
 	f->flow = 0;
 }
 
-static bool looks_random(const struct packer *p, const struct string *s)
+static bool put_event(struct packer *p, struct filling *f, uint32_t i)
 {
-	uint64_t step = s->bytes / SAMPLES;
-	uint64_t skip = step / 2; /* bytes before the next sample */
-	bool seen[256] = {false};
-	unsigned different = 0;
+	void *events = f->events;
 
-	if (step == 0)
+	if (!array_grow(&events, &f->cap_events, f->n_events + 1, sizeof(*f->events)))
 		return false;
-	for (uint32_t i = s->first; i != NO_EVENT; i = p->next[i]) {
-		const uint8_t *data = p->arena + p->at[i];
-		uint64_t len = p->events[i].captured;
-
-		for (; skip < len; skip += step) {
-			different += !seen[data[skip]];
-			seen[data[skip]] = true;
-		}
-		skip -= len;
-	}
-	return different >= SAMPLES_RANDOM;
+	f->events = events;
+	f->events[f->n_events++] = i;
+	f->len += (size_t)p->events[i].captured;
+	f->bytes += p->events[i].captured;
+	return true;
 }
 
-static void pack_string(struct packer *p, const struct string *s)
+static bool pack_string(struct packer *p, const struct string *s)
 {
-	unsigned kind = looks_random(p, s) ? FILL_RAW : FILL_ZSTD;
+	unsigned kind = s->random > s->bytes / 2 ? FILL_RAW : FILL_ZSTD;
 	struct filling *f = &p->filling[kind];
 	uint64_t start = 0;
 
@@ -177,15 +229,16 @@ static void pack_string(struct packer *p, const struct string *s)
 			f->offset = p->events[i].offset;
 			f->start = start;
 		}
-		bytebuf_append(&f->data, p->arena + p->at[i], (size_t)p->events[i].captured);
-		f->bytes += p->events[i].captured;
+		if (!put_event(p, f, i))
+			return false;
 		start += p->events[i].captured;
-		if (f->data.len >= PAYLOAD_FRAME)
+		if (f->len >= PAYLOAD_FRAME)
 			close_frame(p, kind);
 	}
 	close_run(f);
 	if (f->directory.len >= DIRECTORY_FULL)
 		close_frame(p, kind);
+	return true;
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -220,12 +273,14 @@ static bool thread_event(struct packer *p, uint32_t i)
 		p->next[s->last] = i;
 	s->last = i;
 	s->bytes += e->captured;
+	if (p->at[i].random)
+		s->random += e->captured;
 	p->next[i] = NO_EVENT;
 	return true;
 }
 
-int packer_pack(struct packer *p, struct emitter *out, const struct fdtape_event *events, const uint32_t *at, size_t n,
-                const uint8_t *arena)
+int packer_pack(struct packer *p, struct emitter *out, const struct fdtape_event *events, const struct payload_at *at,
+                size_t n, const uint8_t *arena)
 {
 	void *next = p->next;
 	size_t n_strings;
@@ -246,8 +301,8 @@ int packer_pack(struct packer *p, struct emitter *out, const struct fdtape_event
 	if (n_strings > 0)
 		qsort(p->strings, n_strings, sizeof(*p->strings), compare_strings);
 	for (size_t i = 0; i < n_strings; i++)
-		if (p->strings[i].bytes > 0)
-			pack_string(p, &p->strings[i]);
+		if (p->strings[i].bytes > 0 && !pack_string(p, &p->strings[i]))
+			return FDTAPE_ERR_MEMORY;
 	for (unsigned kind = 0; kind < N_FILL; kind++)
 		close_frame(p, kind);
 	return out->out.failed ? FDTAPE_ERR_MEMORY : 0;

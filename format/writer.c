@@ -103,7 +103,7 @@ static int open_writer(struct fdtape_writer **writer, const struct fdtape_sink *
 	}
 	w->due = due_of(options);
 	w->columns = columns_new();
-	w->packer = packer_new();
+	w->packer = packer_new(options->level ? options->level : DEFAULT_LEVEL);
 	w->emitter.zstd = ZSTD_createCCtx();
 	if (!w->columns || !w->packer || !w->emitter.zstd)
 		goto done;
@@ -148,6 +148,7 @@ static int put_event(struct fdtape_writer *w, const struct fdtape_event *e)
 {
 	void *events = w->events;
 	void *at = w->at;
+	size_t begin;
 
 	if (e->dir > FDTAPE_OUT || e->captured > e->bytes || e->captured > FDTAPE_EVENT_DATA_MAX ||
 	    (e->captured > 0 && !e->data))
@@ -158,10 +159,14 @@ static int put_event(struct fdtape_writer *w, const struct fdtape_event *e)
 	if (!array_grow(&at, &w->cap_at, w->n_events + 1, sizeof(*w->at)))
 		return FDTAPE_ERR_MEMORY;
 	w->at = at;
-	w->at[w->n_events] = (uint32_t)w->arena.len;
+	begin = w->arena.len;
 	bytebuf_append(&w->arena, e->data, (size_t)e->captured);
 	if (w->arena.failed)
 		return FDTAPE_ERR_MEMORY;
+	w->at[w->n_events] = (struct payload_at){
+	        .offset = (uint32_t)begin,
+	        .random = payload_looks_random(w->arena.data + begin, (size_t)e->captured),
+	};
 	w->events[w->n_events++] = *e;
 	return e->call == FDTAPE_CALL_EXIT ? live_exit(&w->live, e->pid) : 0;
 }
@@ -224,6 +229,8 @@ static int put_record(struct fdtape_writer *w, const struct fdtape_item *item)
 	note_times(w, item);
 	if (item->type == FDTAPE_ITEM_FLOW)
 		flowlist_add(&w->defined, item->flow.id);
+	else if (which == DEFS)
+		w->defined_others = true;
 	if (records->bytes.failed)
 		return FDTAPE_ERR_MEMORY;
 	return which == DEFS ? keep_definition(w, item) : 0;

@@ -33,6 +33,7 @@ void writer_clear_group(struct fdtape_writer *w)
 	w->records_max = 0;
 	bytebuf_clear(&w->arena);
 	flowlist_clear(&w->defined);
+	w->defined_others = false;
 	for (size_t i = 0; i < N_RECORD_BLOCKS; i++)
 		record_writer_clear(&w->records[i]);
 }
@@ -51,6 +52,8 @@ static void emit_records(struct fdtape_writer *w, size_t which, bool last)
 	bytebuf_append(out, w->flows.data, w->flows.len);
 	b.dir_len = emitter_directory(&w->emitter, begin);
 	b.flags = last ? BLOCK_GROUP_END : 0;
+	if (which == DEFS && !w->defined_others)
+		b.flags |= BLOCK_FLOWS;
 	emitter_records(&w->emitter, &b, &records->bytes);
 	emitter_end(&w->emitter, begin, b, &w->flows);
 }

@@ -51,13 +51,14 @@ struct fdtape_writer {
 
 	/* The group so far. */
 	struct fdtape_event *events;
-	uint32_t *at; /* by event: where its bytes are in `arena` */
+	struct payload_at *at; /* by event; of `arena` */
 	size_t n_events;
 	size_t cap_events;
 	size_t cap_at;
 	struct bytebuf arena;
 	struct record_writer records[N_RECORD_BLOCKS];
 	struct flowlist defined; /* flows */
+	bool defined_others;     /* processes, clocks */
 	uint64_t n_records;
 	uint64_t records_min; /* times of the records */
 	uint64_t records_max;

@@ -441,15 +441,18 @@ static void test_reader__tape_in_a_payload__is_not_mistaken_for_this_one(void **
 	struct script inner = {0}, outer = {0};
 	struct blob tape_in, tape_out;
 	struct parts parts;
-	uint8_t noise[5000];
+	uint8_t noise[20000];
 	size_t at;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(noise); i++)
 		noise[i] = (uint8_t)dice_u64(&d);
-	script_add(&inner, &(struct fdtape_item){
-	                           .type = FDTAPE_ITEM_EVENT,
-	                           .event = {.time = 99, .flow = 99, .bytes = 5000, .captured = 5000, .data = noise}});
+	script_add(&inner, &(struct fdtape_item){.type = FDTAPE_ITEM_EVENT,
+	                                         .event = {.time = 99,
+	                                                   .flow = 99,
+	                                                   .bytes = sizeof(noise),
+	                                                   .captured = sizeof(noise),
+	                                                   .data = noise}});
 	tape_in = write_tape(&inner, 0, 1);
 	for (uint64_t i = 0; i < 3; i++)
 		script_add(&outer, &(struct fdtape_item){.type = FDTAPE_ITEM_EVENT,

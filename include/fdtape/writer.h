@@ -42,7 +42,7 @@ struct fdtape_writer_options {
 	/* How often what serves only for reading in the middle is written; 0: the default, 64 MiB of tape, 30 s. */
 	uint64_t snapshot_bytes; /* of tape, from one snapshot of what is defined to the next */
 	uint64_t snapshot_time;  /* ns of event time, likewise; whichever comes first */
-	uint64_t index_bytes;    /* of tape, from one index block to the next (or 1024 blocks) */
+	uint64_t index_bytes;    /* of tape, from one index block to the next (or 4096 blocks) */
 };
 
 /* Writes the section's head at once. *writer is set on success only and belongs to the caller. 0; FDTAPE_ERR_USAGE: an
