@@ -143,10 +143,11 @@ static int load(struct probes *p, const struct probes_options *options)
 	bpf_map__set_max_entries(p->object->maps.ring, (uint32_t)options->ring);
 	error = fdtape__load(p->object);
 	if (error == -EPERM)
-		return fail(p, error,
-		            "the kernel refuses BPF to this user: %s; run as root, or with CAP_BPF and CAP_PERFMON, and "
-		            "CAP_SYS_ADMIN for TLS",
-		            strerror(-error));
+		return fail(
+		        p, error,
+		        "the kernel refuses BPF to this user: %s; run as root, or with CAP_BPF and CAP_PERFMON, and "
+		        "CAP_SYS_ADMIN for TLS",
+		        strerror(-error));
 	if (error)
 		return fail(p, error, "the kernel does not accept the probes: %s", strerror(-error));
 	error = fdtape__attach(p->object);
