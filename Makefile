@@ -136,7 +136,7 @@ $(B)/lib$(NAME).pc: FORCE
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	$(call msg,BPF,$@)mkdir -p $(@D)
 	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v2 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -I. \
-	  $(shell $(PKG_CONFIG) --cflags libbpf) -idirafter /usr/include/$(shell $(CC) -dumpmachine) \
+	  $(shell $(PKG_CONFIG) --cflags libbpf) -idirafter /usr/include/$(shell uname -m)-linux-gnu \
 	  -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 
 $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
