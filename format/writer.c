@@ -165,7 +165,7 @@ static int put_event(struct fdtape_writer *w, const struct fdtape_event *e)
 		return FDTAPE_ERR_MEMORY;
 	w->at[w->n_events] = (struct payload_at){
 	        .offset = (uint32_t)begin,
-	        .random = payload_looks_random(w->arena.data + begin, (size_t)e->captured),
+	        .random = e->captured > 0 && payload_looks_random(w->arena.data + begin, (size_t)e->captured),
 	};
 	w->events[w->n_events++] = *e;
 	return e->call == FDTAPE_CALL_EXIT ? live_exit(&w->live, e->pid) : 0;
