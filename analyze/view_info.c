@@ -192,11 +192,6 @@ static void put_text(const struct info *view)
 
 /* ---- without playing -------------------------------------------------------------------------------------------- */
 
-static bool chosen(const struct player_choice *c)
-{
-	return c->n_pids || c->n_exes || c->n_fds || c->n_flows || c->n_ports || c->since.kind || c->until.kind;
-}
-
 static void add_totals(struct info *view, const struct fdtape_totals *t)
 {
 	if (t->events && (!view->events || view->wall + t->first_time < view->first))
@@ -262,7 +257,7 @@ int view_info(struct options *options)
 
 	view.play.options = options;
 	/* Several tapes are played as one, by time: their heads come in an order that only playing knows. */
-	if (options->inputs.n != 1 || chosen(&options->choice) || take_totals(&view, options->inputs.list) != 1)
+	if (options->inputs.n != 1 || player_chooses(&options->choice) || take_totals(&view, options->inputs.list) != 1)
 		status = play(&view.play, options, &sink);
 	/* When losses happened is the summary's to tell: what the tape says in total holds for all of it. */
 	for (size_t i = 0; i < PLAY_REASONS; i++)

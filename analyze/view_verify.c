@@ -121,8 +121,7 @@ int view_verify(struct options *options)
 		if (v.status > status)
 			status = v.status;
 	}
-	if (options->choice.n_pids || options->choice.n_exes || options->choice.n_fds || options->choice.n_flows ||
-	    options->choice.n_ports || options->choice.since.kind || options->choice.until.kind)
+	if (player_chooses(&options->choice))
 		say("note: verify looks at the whole file, whatever was chosen");
 	return status;
 }

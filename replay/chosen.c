@@ -4,6 +4,11 @@
 
 #include "replay/player_state.h"
 
+bool player_chooses(const struct player_choice *c)
+{
+	return c->n_pids || c->n_exes || c->n_fds || c->n_flows || c->n_ports || c->since.kind || c->until.kind;
+}
+
 static bool takes_pid(const struct player_choice *c, uint32_t pid)
 {
 	for (size_t i = 0; i < c->n_pids; i++)

@@ -124,6 +124,9 @@ struct player_choice {
 	} since, until;
 };
 
+/* Whether anything is chosen at all: false for a zeroed struct. */
+bool player_chooses(const struct player_choice *choice);
+
 /* Several sources are played as one, by wall time. Names are for messages only; everything is the caller's and must
  * outlive the player. *player is set on success only. */
 struct player_input {

@@ -425,15 +425,10 @@ static int on_damage(void *context, int error, const char *message)
 	return put_loss(t, &loss);
 }
 
-static bool chooses(const struct player_choice *c)
-{
-	return c->n_pids || c->n_exes || c->n_fds || c->n_flows || c->n_ports || c->since.kind || c->until.kind;
-}
-
 void sink_tape_init(struct sink_tape *tape, int fd, const struct player_choice *choice, bool merges,
                     struct player_sink *sink)
 {
-	*tape = (struct sink_tape){.fd = fd, .choice = choice, .cuts = chooses(choice), .merges = merges};
+	*tape = (struct sink_tape){.fd = fd, .choice = choice, .cuts = player_chooses(choice), .merges = merges};
 	tape->secrets_end = &tape->secrets;
 	sink->context = tape;
 	sink->section = on_section;
