@@ -166,8 +166,10 @@ int translate_process(struct translate *t, pid_t pid)
 /* The process of a record: one that is met first (`--all`) is looked up in /proc. */
 static struct process *process_of(struct translate *t, uint32_t pid, int *error)
 {
-	*error = translate_process(t, (pid_t)pid);
-	return map_get(&t->processes, pid);
+	struct process *p = map_get(&t->processes, pid);
+
+	*error = p ? 0 : translate_process(t, (pid_t)pid);
+	return p ? p : map_get(&t->processes, pid);
 }
 
 static int on_exec(struct translate *t, const struct probe_exec *r)
