@@ -37,8 +37,6 @@ typedef __s64 s64;
 #define S_IFMT      0170000
 #define S_IFSOCK    0140000
 #define MSG_PEEK    2
-#define EINPROGRESS 115
-#define EAGAIN      11
 #define TS_COMPAT   2 /* arch/x86: the system call is a 32-bit one */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

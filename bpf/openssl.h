@@ -216,13 +216,37 @@ __attribute__((noinline)) int send_data(u64 from, u64 offset, u64 n, u64 more)
 	return 0;
 }
 
+/* Tells of the object's flow: its beginning, or its end (PROBE_CLOSED). */
+static __always_inline void tell_object(const struct object_key *key, const struct object_state *state, u32 closed)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	struct probe_flow *record = bpf_ringbuf_reserve(&ring, sizeof *record, 0);
+
+	if (!record) {
+		lost(PROBE_LOST_RING, 0);
+		return;
+	}
+	__builtin_memset(record, 0, sizeof *record);
+	record->h.type = PROBE_FLOW;
+	record->id = state->id;
+	record->time = bpf_ktime_get_ns();
+	record->tgid = id >> 32;
+	record->tid = (u32)id;
+	record->fd = -1;
+	record->handle = key->object;
+	record->flags = FLOW_STREAM;
+	record->closed = closed;
+	record->bytes[0] = state->bytes[0];
+	record->bytes[1] = state->bytes[1];
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
 /* The object's flow, told of when it is new. */
 static __always_inline struct object_state *object_of(u64 object)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct object_key key = {.object = object, .tgid = id >> 32};
 	struct object_state fresh = {}, *state = bpf_map_lookup_elem(&objects, &key);
-	struct probe_flow *record;
 
 	if (state)
 		return state;
@@ -232,21 +256,7 @@ static __always_inline struct object_state *object_of(u64 object)
 		lost(PROBE_LOST_MAP, 0);
 		return NULL;
 	}
-	record = bpf_ringbuf_reserve(&ring, sizeof *record, 0);
-	if (record) {
-		__builtin_memset(record, 0, sizeof *record);
-		record->h.type = PROBE_FLOW;
-		record->id = fresh.id;
-		record->time = bpf_ktime_get_ns();
-		record->tgid = id >> 32;
-		record->tid = (u32)id;
-		record->fd = -1;
-		record->handle = object;
-		record->flags = FLOW_STREAM;
-		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-	} else {
-		lost(PROBE_LOST_RING, 0);
-	}
+	tell_object(&key, &fresh, PROBE_OPEN);
 	return bpf_map_lookup_elem(&objects, &key);
 }
 
@@ -340,28 +350,10 @@ int BPF_KPROBE(ssl_free_enter, u64 ssl)
 	u64 id = bpf_get_current_pid_tgid();
 	struct object_key key = {.object = ssl, .tgid = id >> 32};
 	struct object_state *state = bpf_map_lookup_elem(&objects, &key);
-	struct probe_flow *record;
 
 	if (!state || !is_chosen(id >> 32))
 		return 0;
-	record = bpf_ringbuf_reserve(&ring, sizeof *record, 0);
-	if (record) {
-		__builtin_memset(record, 0, sizeof *record);
-		record->h.type = PROBE_FLOW;
-		record->id = state->id;
-		record->time = bpf_ktime_get_ns();
-		record->tgid = id >> 32;
-		record->tid = (u32)id;
-		record->fd = -1;
-		record->handle = ssl;
-		record->flags = FLOW_STREAM;
-		record->closed = PROBE_CLOSED;
-		record->bytes[0] = state->bytes[0];
-		record->bytes[1] = state->bytes[1];
-		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-	} else {
-		lost(PROBE_LOST_RING, 0);
-	}
+	tell_object(&key, state, PROBE_CLOSED);
 	bpf_map_delete_elem(&objects, &key);
 	return 0;
 }

@@ -169,7 +169,6 @@ enum probe_lost {
 };
 
 struct probe_stats {
-	__u64 records;
 	__u64 count[PROBE_LOST_N];
 	__u64 bytes[PROBE_LOST_N];
 };

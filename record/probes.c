@@ -268,7 +268,6 @@ int probes_stats(struct probes *p, struct probe_stats *sum)
 		return -errno;
 	}
 	for (int cpu = 0; cpu < cpus; cpu++) {
-		sum->records += each[cpu].records;
 		for (int i = 0; i < PROBE_LOST_N; i++) {
 			sum->count[i] += each[cpu].count[i];
 			sum->bytes[i] += each[cpu].bytes[i];
