@@ -3,12 +3,13 @@
 #define COPY_H
 
 /*
- * Copies a call's payload, whatever its shape, out of the program's memory into ring records.
+ * Copies a call's payload, whatever its shape and size, out of the program's memory into ring records.
  *
  * The verifier must see that this ends and stays in bounds, on every kernel from 5.10 on. So the work is cut into
  * steps that know nothing of each other: copy_step() takes up the walk where the scratch area says it is, does one
  * piece - the next iovec, or at most one half of the chunk buffer - and leaves. As a global function it is verified
- * once, not once for each of the loop's turns, and its arguments are scalars because 5.10 allows no others.
+ * once, not once for each of the loop's turns, and its arguments are scalars because 5.10 allows no others. The same
+ * trick once more makes the loop long enough for the most that a system call carries (MAX_RW_COUNT, 2 GiB).
  *
  * The chunk buffer is twice a piece: while `fill` is below the half, a piece fits; when it is above, the chunk is
  * sent. That is the whole bounds argument.
@@ -16,12 +17,19 @@
  * The first record is the call's own (probe_call with the first payload behind it), further ones are probe_data. Both
  * heads stand right before the payload bytes, so that one bpf_ringbuf_output() sends head and payload.
  */
-#include "bpf/ring.h"
+#include "bpf/flow.h"
 
 #define PIECE     (PROBE_CHUNK_MAX / 2)
-#define STEPS_MAX (1024 /* UIO_MAXIOV */ + 2 * PROBE_PAYLOAD_MAX / PROBE_CHUNK_MAX * 2 + 8)
+#define STEPS     2048 /* of one turn; an iovec list (UIO_MAXIOV, 1024) is walked in one */
+#define TURNS_MAX 256  /* 2 GiB in chunks of 16 KiB, each sent in a step of its own */
+
+const volatile __u64 payload_max = ~0ull; /* bytes kept of a call's payload */
 
 struct payload_scratch {
+	/* The system call and its arguments. */
+	u64 nr;
+	u64 arg[6];
+	u64 passed; /* it brought fds */
 	/* The walk. */
 	u64 base; /* what is left of the current piece of user memory */
 	u64 len;
@@ -31,7 +39,7 @@ struct payload_scratch {
 	u64 fill; /* of the chunk buffer */
 	u64 sent; /* payload bytes in records before this one */
 	u64 failed;
-	/* What is sent. */
+	/* What is sent. A DATA record's head takes the place of the call's end. */
 	struct probe_call call;
 	u8 data[PROBE_CHUNK_MAX];
 };
@@ -61,8 +69,15 @@ __attribute__((noinline)) int send_chunk(u32 more)
 		s->call.h.len = fill;
 		if (more)
 			s->call.h.flags |= PROBE_MORE;
-		if (put_record(&s->call, sizeof s->call + fill, s->call.bytes)) {
+		if (bpf_ringbuf_output(&ring, &s->call, sizeof s->call + fill, BPF_RB_NO_WAKEUP)) {
 			s->failed = 1;
+			/* Its payload may be what finds no room. */
+			s->call.h.len = 0;
+			s->call.h.flags &= ~PROBE_MORE;
+			if (fill && !bpf_ringbuf_output(&ring, &s->call, sizeof s->call, BPF_RB_NO_WAKEUP))
+				lost(PROBE_LOST_PAYLOAD, fill + s->left);
+			else
+				lost(PROBE_LOST_RING, s->call.bytes);
 			return 1;
 		}
 	} else {
@@ -72,8 +87,10 @@ __attribute__((noinline)) int send_chunk(u32 more)
 		head->h.flags = more ? PROBE_MORE : 0;
 		head->h.len = fill;
 		head->tid = (u32)bpf_get_current_pid_tgid();
+		head->pad = 0;
 		head->offset = s->sent;
-		if (put_record(head, sizeof *head + fill, fill)) {
+		if (bpf_ringbuf_output(&ring, head, sizeof *head + fill, BPF_RB_NO_WAKEUP)) {
+			lost(PROBE_LOST_PAYLOAD, fill + s->left);
 			s->failed = 1;
 			return 1;
 		}
@@ -91,15 +108,13 @@ __attribute__((noinline)) int copy_step(void)
 	struct user_iovec iov;
 	u64 n, fill;
 
-	if (!s || s->left == 0)
+	if (!s || s->left == 0 || s->failed)
 		return 1;
 	if (s->len == 0) {
 		if (s->iovs == 0)
-			return 1;
-		if (bpf_probe_read_user(&iov, sizeof iov, (void *)s->iov)) {
-			lost(PROBE_LOST_UNREADABLE, s->left);
-			return 1;
-		}
+			goto unreadable; /* more was carried than there is room for: MSG_TRUNC */
+		if (bpf_probe_read_user(&iov, sizeof iov, (void *)s->iov))
+			goto unreadable;
 		s->base = iov.base;
 		s->len = iov.len;
 		s->iov += sizeof iov;
@@ -107,10 +122,10 @@ __attribute__((noinline)) int copy_step(void)
 		return 0;
 	}
 	if (s->fill >= PIECE) {
-		if (send_chunk(1) || !ring_has_room()) {
-			lost(PROBE_LOST_PAYLOAD, s->left);
+		if (send_chunk(1))
 			return 1;
-		}
+		s->left = ring_takes(s->left);
+		return 0;
 	}
 	n = s->left < s->len ? s->left : s->len;
 	fill = s->fill;
@@ -137,30 +152,42 @@ __attribute__((noinline)) int copy_step(void)
 	return 0;
 unreadable:
 	lost(PROBE_LOST_UNREADABLE, s->left);
+	s->left = 0;
 	return 1;
 }
 
-/* Sends s->call with the payload that the walk set up in s finds. */
-static __always_inline void send_call(struct payload_scratch *s, u64 bytes)
+__attribute__((noinline)) int copy_steps(void)
 {
+	for (int i = 0; i < STEPS; i++)
+		if (copy_step())
+			return 1;
+	return 0;
+}
+
+/* Sends the scratch area's call with the first `bytes` of the payload that the walk set up there finds. */
+__attribute__((noinline)) int send_call(u64 bytes)
+{
+	u32 zero = 0;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+
+	if (!s)
+		return 0;
 	s->fill = 0;
 	s->sent = 0;
 	s->failed = 0;
-	s->left = bytes;
 	if (bytes > payload_max) {
 		lost(PROBE_LOST_LONG, bytes - payload_max);
-		s->left = payload_max;
+		bytes = payload_max;
 	}
-	if (s->left && !ring_has_room()) {
-		lost(PROBE_LOST_PAYLOAD, s->left);
-		s->left = 0;
-	}
-	for (int i = 0; i < STEPS_MAX; i++)
-		if (copy_step())
-			break;
+	s->left = bytes ? ring_takes(bytes) : 0;
+	if (s->left)
+		for (int i = 0; i < TURNS_MAX; i++)
+			if (copy_steps())
+				break;
 	/* The last one ends the call for the recorder. An empty DATA record may be that. */
 	if (!s->failed)
 		send_chunk(0);
+	return 0;
 }
 
 #endif

@@ -8,25 +8,56 @@
  * An fd number says nothing by itself: it is closed, reused, passed and dup'ed in ways that no list of system calls
  * covers. So each call looks its fd up in the task's file table and compares the open file and its inode with what
  * the fd was before. The inode is what makes it sure: the kernel hands a freed struct file out again at once, but it
- * numbers sockets on and on. A difference is a new generation: the old flow ends, a new one begins.
+ * numbers sockets and pipes on and on. (A file that is opened twice keeps its inode: there, close, dup2 and exec are
+ * what ends a flow.) A difference is a new generation: the old flow ends, a new one begins.
+ *
+ * Who opened a connection is known of the socket, not of the fd: `sockets` keeps it by inode, so that an fd that came
+ * by dup, fork or SCM_RIGHTS has it as well.
  *
  * Offsets are added to without a lock: the sum is right, but two threads that finish calls on one flow and direction
  * at the same moment can be given the same start. The recorder, which sees both in the ring's order, puts the second
- * behind the first (record/flows.c).
+ * behind the first (record/translate.c).
+ *
+ * What the ring had no room for is told later: a flow that was not told is told with its next call, and one that ended
+ * unseen is kept in `unsettled`, with its sums, where the recorder looks when something was lost.
  */
 #include <bpf/bpf_endian.h>
 
-#include "bpf/ring.h"
+#include "bpf/choice.h"
 
 /* include/fdtape/types.h belongs to the C library's world; these are its numbers. */
 enum {
 	FLOW_PREOPENED = 1u << 0,
 	FLOW_LISTENS = 1u << 1,
 	FLOW_STREAM = 1u << 2,
-	FLOW_ADDRESSED = 1u << 31, /* ours: both addresses were told */
+	FLOW_INHERITED = 1u << 3,
+	/* Ours, of probe_flow_state.flags alone: */
+	FLOW_DGRAM = 1u << 24,     /* its calls may have addresses of their own */
+	FLOW_FILE = 1u << 25,      /* no socket */
+	FLOW_PIPE = 1u << 26,      /* likewise */
+	FLOW_TOLD = 1u << 27,      /* the recorder knows it */
+	FLOW_WANTED = 1u << 28,    /* its ports are chosen */
+	FLOW_UNWANTED = 1u << 29,  /* they are not, and never will be */
+	FLOW_ADDRESSED = 1u << 31, /* both addresses were told */
 	ROLE_CLIENT = 1,
 	ROLE_SERVER = 2,
+	KIND_SOCKET = 1,
+	KIND_FILE = 2,
+	KIND_PIPE = 3,
 };
+
+enum {                 /* how an fd comes to a process */
+	FD_FOUND = 0,  /* it is there */
+	FD_OPENED = 1, /* by a call that was seen */
+};
+
+enum { /* of `files` */
+	FILES_NONE = 0,
+	FILES_HEADERS = 1,
+	FILES_PAYLOAD = 2,
+};
+
+const volatile __u32 files; /* whether calls on files and pipes are recorded */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -35,12 +66,30 @@ struct {
 	__type(value, struct probe_flow_state);
 } flows SEC(".maps");
 
+/* Ended, but that could not be told: by id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, struct probe_flow_state);
+} unsettled SEC(".maps");
+
+/* By inode: the role. There is an entry for each socket that had a flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, u32);
+} sockets SEC(".maps");
+
 /* Records too large for the stack, and a counter for ids. One task at a time on a CPU: syscall and process
  * tracepoints run with preemption off. */
 struct flow_scratch {
 	u64 last_id;
-	struct probe_flow record;
+	struct probe_flow_state state; /* the flow that is told of */
 	union user_sockaddr address;
+	struct probe_flow record;
+	u8 path[PROBE_PATH_MAX]; /* right behind the record */
 };
 
 struct {
@@ -56,7 +105,7 @@ static __always_inline u64 next_flow_id(struct flow_scratch *s)
 	return ++s->last_id << 12 | (bpf_get_smp_processor_id() & 0xfff);
 }
 
-static __always_inline struct file *file_of(int fd)
+static __always_inline struct file *file_of(s32 fd)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
@@ -137,33 +186,69 @@ static __always_inline bool read_addresses(struct probe_flow *record, struct soc
 	return record->remote.port != 0;
 }
 
-/* Tells what is known of the flow now. `asked` is the address that connect() was given, for a peer that the socket
- * itself has not (any more); NULL: none. */
-static __noinline void tell_flow(struct probe_flow_state *flow, int fd, struct sock *sk, u64 asked, u32 closed)
+/* Whether the flow's ports are chosen: as soon as the answer can't change, it is kept. */
+static __always_inline void judge_ports(struct probe_flow_state *flow, const struct probe_flow *record)
 {
-	u64 id = bpf_get_current_pid_tgid();
-	u32 zero = 0;
-	struct flow_scratch *s = bpf_map_lookup_elem(&flow_scratch, &zero);
-	struct probe_flow *record;
+	bool whole = record->remote.port || record->flags & FLOW_LISTENS ||
+	             (record->family != AF_INET && record->family != AF_INET6);
 
-	if (!s)
+	if (!choice.n_ports || flow->flags & (FLOW_WANTED | FLOW_UNWANTED))
 		return;
+	for (u32 i = 0; i < PROBE_PORTS && i < choice.n_ports; i++)
+		if (record->local.port == choice.port[i] || record->remote.port == choice.port[i])
+			flow->flags |= FLOW_WANTED;
+	if (whole && !(flow->flags & FLOW_WANTED))
+		flow->flags |= FLOW_UNWANTED;
+}
+
+static __always_inline bool is_wanted(const struct probe_flow_state *flow)
+{
+	return !choice.n_ports || flow->flags & FLOW_WANTED;
+}
+
+/* Tells what is known of the flow in the scratch area. Global, as all that is not short here: verified once, and not
+ * once more for each way that leads to it. Non-zero: it could not be told. */
+__attribute__((noinline)) int tell_state(u64 asked, u32 closed, u32 gone)
+{
+	u64 id = bpf_get_current_pid_tgid(), path = 0;
+	struct probe_flow_state *flow;
+	struct probe_flow *record;
+	struct flow_scratch *s;
+	struct sock *sk = NULL;
+	struct file *file;
+	u32 zero = 0;
+
+	s = bpf_map_lookup_elem(&flow_scratch, &zero);
+	if (!s)
+		return 1;
+	flow = &s->state;
+	file = gone ? NULL : (struct file *)flow->file;
 	record = &s->record;
 	record->h.type = PROBE_FLOW;
 	record->h.flags = 0;
-	record->h.len = 0;
 	record->id = flow->id;
 	record->time = bpf_ktime_get_ns();
-	record->tgid = id >> 32;
+	record->tgid = flow->tgid;
 	record->tid = (u32)id;
-	record->fd = fd;
+	record->fd = flow->fd;
+	record->family = record->type = 0;
+	record->protocol = 0;
 	record->role = flow->role;
-	record->flags = flow->flags & FLOW_PREOPENED;
+	record->flags = flow->flags & (FLOW_PREOPENED | FLOW_INHERITED);
 	record->closed = closed;
+	record->kind = flow->flags & FLOW_PIPE ? KIND_PIPE : flow->flags & FLOW_FILE ? KIND_FILE : KIND_SOCKET;
 	record->inode = flow->inode;
 	record->handle = 0;
 	record->bytes[0] = flow->bytes[0];
 	record->bytes[1] = flow->bytes[1];
+	__builtin_memset(&record->local, 0, sizeof record->local);
+	__builtin_memset(&record->remote, 0, sizeof record->remote);
+	if (flow->flags & FLOW_PIPE)
+		record->flags |= FLOW_STREAM;
+	else if (flow->flags & FLOW_FILE)
+		path = file && !(flow->flags & FLOW_TOLD) ? copy_path(s->path, path_of((u64)file)) : 0;
+	else if (file)
+		sk = sock_of(file);
 	if (sk && read_addresses(record, sk))
 		flow->flags |= FLOW_ADDRESSED;
 	if (asked && !record->remote.family &&
@@ -175,64 +260,176 @@ static __noinline void tell_flow(struct probe_flow_state *flow, int fd, struct s
 		else if (s->address.family == AF_INET6)
 			__builtin_memcpy(record->remote.addr, s->address.in6.addr, 16);
 		else
-			record->remote.family = 0;
+			record->remote.family = record->remote.port = 0;
 	}
-	put_record(record, sizeof *record, 0);
+	judge_ports(flow, record);
+	if (!is_wanted(flow))
+		return 0;
+	barrier_var(path); /* as in copy_path() */
+	if (path > PROBE_PATH_MAX)
+		path = 0;
+	record->h.len = path;
+	if (put_record(record, sizeof *record + path, 0))
+		return 1;
+	flow->flags |= FLOW_TOLD;
+	return 0;
 }
 
-/* Ends what the fd was; `closed` is PROBE_CLOSED or PROBE_CLOSING. */
-static __always_inline void end_flow(struct probe_fd *key, struct probe_flow_state *flow, struct sock *sk, u32 closed)
+/* Tells what is known of the flow now. `asked` is the address that connect() was given, for a peer that the socket
+ * itself has not (any more); 0: none. */
+static __always_inline void tell_flow(struct probe_flow_state *flow, u64 asked)
 {
-	struct probe_flow_state last = *flow;
+	u32 zero = 0;
+	struct flow_scratch *s = bpf_map_lookup_elem(&flow_scratch, &zero);
 
-	bpf_map_delete_elem(&flows, key);
-	tell_flow(&last, key->fd, sk, 0, closed);
+	if (!s)
+		return;
+	s->state = *flow;
+	tell_state(asked, PROBE_OPEN, false);
+	flow->flags |= s->state.flags;
+}
+
+/* Ends what the fd was; `closed` is PROBE_CLOSED or PROBE_CLOSING. `gone`: it is not any more what it was. */
+__attribute__((noinline)) int end_flow(u32 fd, u32 closed, u32 gone)
+{
+	struct probe_fd key = {.tgid = bpf_get_current_pid_tgid() >> 32, .fd = fd};
+	struct probe_flow_state *flow = bpf_map_lookup_elem(&flows, &key);
+	u32 zero = 0;
+	struct flow_scratch *s = bpf_map_lookup_elem(&flow_scratch, &zero);
+
+	if (!flow || !s)
+		return 0;
+	s->state = *flow;
+	bpf_map_delete_elem(&flows, &key);
+	if (!tell_state(0, closed, gone))
+		return 0;
+	s->state.ended = bpf_ktime_get_ns();
+	if (bpf_map_update_elem(&unsettled, &s->state.id, &s->state, BPF_ANY))
+		lost(PROBE_LOST_MAP, 0);
+	return 0;
+}
+
+/* What kind of flow it is, as flags; FLOW_UNWANTED: none that is recorded. */
+static __always_inline u32 kind_of(struct inode *inode)
+{
+	u32 type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+
+	if (type == S_IFSOCK)
+		return 0;
+	if (files == FILES_NONE)
+		return FLOW_UNWANTED;
+	if (type == S_IFIFO)
+		return FLOW_FILE | FLOW_PIPE | FLOW_ADDRESSED;
+	if (type == S_IFREG || type == S_IFCHR)
+		return FLOW_FILE | FLOW_ADDRESSED;
+	return FLOW_UNWANTED; /* epoll, eventfd, a folder, ... */
+}
+
+/* Makes a flow of what the fd is now, unless it is none that is recorded, and ends what it was. */
+__attribute__((noinline)) int renew_flow(u32 fd, u32 how, u32 role)
+{
+	struct probe_fd key = {.tgid = bpf_get_current_pid_tgid() >> 32, .fd = fd};
+	u32 zero = 0, kind, *known;
+	struct probe_flow_state *flow;
+	struct flow_scratch *s = bpf_map_lookup_elem(&flow_scratch, &zero);
+	struct file *file = file_of(fd);
+	struct inode *inode;
+	u64 ino;
+
+	if (!file || !s)
+		return 0;
+	end_flow(fd, PROBE_CLOSED, true);
+	inode = BPF_CORE_READ(file, f_inode);
+	ino = BPF_CORE_READ(inode, i_ino);
+	kind = kind_of(inode);
+	if (kind & FLOW_UNWANTED)
+		return 0;
+	flow = &s->state;
+	__builtin_memset(flow, 0, sizeof *flow);
+	flow->id = next_flow_id(s);
+	flow->file = (u64)file;
+	flow->inode = ino;
+	flow->role = role;
+	flow->flags = kind;
+	flow->tgid = key.tgid;
+	flow->fd = fd;
+	if (!(kind & FLOW_FILE)) {
+		struct sock *sk = sock_of(file);
+
+		if (!sk)
+			return 0;
+		if (BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
+			flow->flags |= FLOW_DGRAM;
+		known = bpf_map_lookup_elem(&sockets, &ino);
+		if (how == FD_FOUND)
+			flow->flags |= known ? FLOW_INHERITED : FLOW_PREOPENED;
+		if (known && !role)
+			flow->role = *known;
+		if (!known || role)
+			bpf_map_update_elem(&sockets, &ino, &flow->role, BPF_ANY);
+	} else if (how == FD_FOUND) {
+		flow->flags |= FLOW_PREOPENED;
+	}
+	tell_state(0, PROBE_OPEN, false);
+	if (bpf_map_update_elem(&flows, &key, flow, BPF_ANY))
+		lost(PROBE_LOST_MAP, 0);
+	return 0;
 }
 
 /*
- * The flow that the fd is now, told of when it is new; NULL when it is no socket, or can't be followed.
- * `opened`: by a call that was seen (socket, accept), as `role` if that tells who opened the connection.
+ * The flow that the fd is now, told of when it is new; NULL when it is none that is recorded, or can't be followed.
+ * `how` is FD_OPENED when a call that was seen made it, with the role if that tells who opened the connection.
  */
-static __noinline struct probe_flow_state *flow_of(int fd, bool opened, u32 role)
+static __always_inline struct probe_flow_state *flow_of(u32 fd, u32 how, u32 role)
 {
 	struct probe_fd key = {.tgid = bpf_get_current_pid_tgid() >> 32, .fd = fd};
-	struct probe_flow_state fresh = {}, *flow;
 	struct file *file = file_of(fd);
-	struct flow_scratch *s;
+	struct probe_flow_state *flow;
 	struct inode *inode;
-	struct sock *sk;
-	u32 zero = 0;
-	u64 ino;
 
 	if (!file)
 		return NULL;
 	inode = BPF_CORE_READ(file, f_inode);
-	ino = BPF_CORE_READ(inode, i_ino);
 	flow = bpf_map_lookup_elem(&flows, &key);
-	if (flow) {
-		if (flow->file == (u64)file && flow->inode == ino)
-			return flow;
-		end_flow(&key, flow, NULL, PROBE_CLOSED);
+	if (!flow && kind_of(inode) & FLOW_UNWANTED)
+		return NULL; /* most calls on files end here */
+	if (!flow || how != FD_FOUND || flow->file != (u64)file || flow->inode != BPF_CORE_READ(inode, i_ino)) {
+		renew_flow(fd, how, role);
+		return bpf_map_lookup_elem(&flows, &key);
 	}
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return NULL;
-	s = bpf_map_lookup_elem(&flow_scratch, &zero);
-	sk = sock_of(file);
-	if (!s || !sk)
-		return NULL;
-	fresh.id = next_flow_id(s);
-	fresh.file = (u64)file;
-	fresh.inode = ino;
-	fresh.role = role;
-	fresh.flags = opened ? 0 : FLOW_PREOPENED;
-	if (bpf_map_update_elem(&flows, &key, &fresh, BPF_ANY)) {
-		lost(PROBE_LOST_MAP, 0);
-		return NULL;
-	}
-	flow = bpf_map_lookup_elem(&flows, &key);
-	if (flow)
-		tell_flow(flow, fd, sk, 0, 0);
+	if (!(flow->flags & FLOW_TOLD) && is_wanted(flow))
+		tell_flow(flow, 0);
 	return flow;
+}
+
+/* Ends the flow of an fd that is not any more what it was; with `gone`, in any case. */
+__attribute__((noinline)) int end_if_closed(u32 fd, u32 gone)
+{
+	struct probe_fd key = {.tgid = bpf_get_current_pid_tgid() >> 32, .fd = fd};
+	struct probe_flow_state *flow = bpf_map_lookup_elem(&flows, &key);
+
+	if (flow && (gone || flow->file != (u64)file_of(fd)))
+		end_flow(fd, PROBE_CLOSED, true);
+	return 0;
+}
+
+#define FDS_AT_ONCE 1024
+
+/* The same for a range of fds; what lies beyond is found when the number is used again. Global, like its parts, to be
+ * verified once. */
+__attribute__((noinline)) int end_closed(u32 first, u32 last, u32 gone)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u32 n = BPF_CORE_READ(task, files, fdt, max_fds);
+
+	if (n && last >= n)
+		last = n - 1;
+	for (u32 i = 0; i < FDS_AT_ONCE; i++) {
+		if (first + i > last)
+			break;
+		end_if_closed(first + i, gone);
+	}
+	return 0;
 }
 
 #endif

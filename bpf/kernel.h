@@ -33,11 +33,30 @@ typedef __s64 s64;
 #define AF_INET     2
 #define AF_INET6    10
 #define SOCK_STREAM 1
+#define SOCK_DGRAM  2
 #define TCP_LISTEN  10
 #define S_IFMT      0170000
 #define S_IFSOCK    0140000
-#define MSG_PEEK    2
+#define S_IFREG     0100000
+#define S_IFCHR     0020000
+#define S_IFIFO     0010000
+#define FMODE_WRITE 2
+#define SOL_SOCKET  1
+#define SCM_RIGHTS  1
 #define TS_COMPAT   2 /* arch/x86: the system call is a 32-bit one */
+
+/* MSG_ of include/linux/socket.h */
+#define MSG_PEEK     0x2
+#define MSG_TRUNC    0x20
+#define MSG_ERRQUEUE 0x2000
+
+#define F_DUPFD         0
+#define F_DUPFD_CLOEXEC 1030
+#define F_SETFL         4
+
+#define EAGAIN              11
+#define CLOSE_RANGE_UNSHARE 2
+#define CLOSE_RANGE_CLOEXEC 4
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -50,6 +69,8 @@ struct pt_regs {
 #define REGS_ARG1(regs) ((regs)->si)
 #define REGS_ARG2(regs) ((regs)->dx)
 #define REGS_ARG3(regs) ((regs)->r10)
+#define REGS_ARG4(regs) ((regs)->r8)
+#define REGS_ARG5(regs) ((regs)->r9)
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	unsigned long regs[31], sp, pc, orig_x0;
@@ -60,6 +81,8 @@ struct pt_regs {
 #define REGS_ARG1(regs) ((regs)->regs[1])
 #define REGS_ARG2(regs) ((regs)->regs[2])
 #define REGS_ARG3(regs) ((regs)->regs[3])
+#define REGS_ARG4(regs) ((regs)->regs[4])
+#define REGS_ARG5(regs) ((regs)->regs[5])
 #else
 #error "the probes know x86 and arm64"
 #endif
@@ -112,9 +135,37 @@ struct inode {
 	unsigned long i_ino;
 };
 
+struct qstr {
+	u32 len;
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
 struct file {
 	struct inode *f_inode;
 	void *private_data;
+	u32 f_mode;
+	s64 f_pos;
+	struct path f_path;
 };
 
 struct fdtable {
@@ -128,6 +179,7 @@ struct files_struct {
 
 struct mm_struct {
 	unsigned long arg_start, arg_end;
+	struct file *exe_file;
 };
 
 struct signal_struct {
@@ -152,6 +204,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	u64 start_time; /* CLOCK_MONOTONIC */
 	char comm[16];
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
@@ -179,6 +232,22 @@ struct user_msghdr {
 	u32 pad;
 	u64 iov;
 	u64 iovlen;
+	u64 control;
+	u64 controllen;
+	u32 flags;
+	u32 pad2;
+};
+
+struct user_mmsghdr {
+	struct user_msghdr hdr;
+	u32 len;
+	u32 pad;
+};
+
+struct user_cmsghdr {
+	u64 len; /* this head included */
+	u32 level;
+	u32 type;
 };
 
 union user_sockaddr {

@@ -169,6 +169,7 @@ out:
 /* Nothing of a variable size can be reserved, so a record comes in one of these sizes; `h.len` tells what is valid. */
 #define SMALL_CHUNK 512
 #define LARGE_CHUNK PROBE_CHUNK_MAX
+#define CHUNKS_MAX  2048 /* 32 MiB by one call */
 
 /* The call's own record with its first payload bytes, or a further one; false when the ring is full. */
 #define DEFINE_SEND_CALL(NAME, SIZE)                                                                  \
@@ -191,28 +192,44 @@ out:
 DEFINE_SEND_CALL(send_small_call, SMALL_CHUNK)
 DEFINE_SEND_CALL(send_large_call, LARGE_CHUNK)
 
-/* A further chunk of this thread's last call: 0 when it was sent. Global, to be verified once for all turns of the
- * loop. */
-__attribute__((noinline)) int send_data(u64 from, u64 offset, u64 n, u64 more)
+/* Chunk number i of a payload; non-zero when there are no more. Global, to be verified once for all turns of the loop:
+ * so the loop itself knows nothing of offsets. */
+__attribute__((noinline)) int send_data(u64 from, u64 bytes, u32 i)
 {
+	u64 offset = (u64)i * LARGE_CHUNK, n = bytes - offset;
 	struct {
 		struct probe_data head;
 		u8 data[LARGE_CHUNK];
-	} *record = bpf_ringbuf_reserve(&ring, sizeof *record, 0);
+	} * record;
 
+	if (offset >= bytes)
+		return 1;
+	record = bpf_ringbuf_reserve(&ring, sizeof *record, 0);
 	if (!record) {
-		lost(PROBE_LOST_RING, n);
+		lost(PROBE_LOST_PAYLOAD, n);
 		return 1;
 	}
 	record->head.h.type = PROBE_DATA;
-	record->head.h.flags = more ? PROBE_MORE : 0;
+	record->head.h.flags = n > LARGE_CHUNK ? PROBE_MORE : 0;
 	if (n > LARGE_CHUNK)
 		n = LARGE_CHUNK;
 	barrier_var(n); /* the bound is this register's: the verifier must find it in the one that is used */
-	record->head.h.len = bpf_probe_read_user(record->data, n, (void *)from) ? 0 : n;
+	record->head.h.len = bpf_probe_read_user(record->data, n, (void *)(from + offset)) ? 0 : n;
 	record->head.tid = (u32)bpf_get_current_pid_tgid();
+	record->head.pad = 0;
 	record->head.offset = offset;
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* All chunks but the first. */
+__attribute__((noinline)) int send_rest(u64 from, u64 bytes)
+{
+	for (u32 i = 1; i < CHUNKS_MAX; i++)
+		if (send_data(from, bytes, i))
+			return 0;
+	if (bytes > (u64)CHUNKS_MAX * LARGE_CHUNK)
+		lost(PROBE_LOST_PAYLOAD, bytes - (u64)CHUNKS_MAX * LARGE_CHUNK);
 	return 0;
 }
 
@@ -296,10 +313,8 @@ static __always_inline int ssl_return(u32 which, u32 dir, bool ex, int ret)
 		lost(PROBE_LOST_LONG, bytes - payload_max);
 		bytes = payload_max;
 	}
-	if (bytes && !ring_has_room()) {
-		lost(PROBE_LOST_PAYLOAD, bytes);
-		bytes = 0;
-	}
+	if (bytes)
+		bytes = ring_takes(bytes);
 	if (bytes > LARGE_CHUNK)
 		head.h.flags |= PROBE_MORE;
 	sent = bytes <= SMALL_CHUNK ? send_small_call(&head, call.buffer, bytes)
@@ -308,12 +323,8 @@ static __always_inline int ssl_return(u32 which, u32 dir, bool ex, int ret)
 		lost(PROBE_LOST_RING, head.bytes);
 		return 0;
 	}
-	for (u64 offset = LARGE_CHUNK; offset < PROBE_PAYLOAD_MAX; offset += LARGE_CHUNK) {
-		if (offset >= bytes)
-			break;
-		if (send_data(call.buffer + offset, offset, bytes - offset, bytes - offset > LARGE_CHUNK))
-			break;
-	}
+	if (bytes > LARGE_CHUNK)
+		send_rest(call.buffer, bytes);
 	return 0;
 }
 

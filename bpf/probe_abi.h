@@ -9,11 +9,11 @@
  */
 #include <linux/types.h>
 
-#define PROBE_SYSCALLS_MAX 512           /* syscall numbers that can be chosen */
-#define PROBE_CHUNK_MAX    16384         /* payload bytes of one ring record */
-#define PROBE_PAYLOAD_MAX  (1024 * 1024) /* payload bytes of one call */
-#define PROBE_UNIX_MAX     108           /* sizeof sockaddr_un.sun_path */
-#define PROBE_PATH_MAX     256
+#define PROBE_SYSCALLS_MAX 512   /* syscall numbers that can be chosen */
+#define PROBE_CHUNK_MAX    16384 /* payload bytes of one ring record */
+#define PROBE_UNIX_MAX     108   /* sizeof sockaddr_un.sun_path */
+#define PROBE_PEER_MAX     28    /* sizeof sockaddr_in6 */
+#define PROBE_PATH_MAX     512
 #define PROBE_ARGS_MAX     1024
 #define PROBE_KDF_PARAMS   10
 #define PROBE_KDF_DATA     256
@@ -35,12 +35,15 @@ enum probe_type {
 	PROBE_EXIT = 6,
 	PROBE_KDF = 7,        /* EVP_KDF_derive was entered */
 	PROBE_KDF_RESULT = 8, /* and returned */
+	PROBE_NAME = 9,       /* a thread takes another name */
 };
 
 enum probe_flag {
-	PROBE_MORE = 1 << 0,     /* CALL, DATA: a DATA record of this thread follows */
-	PROBE_NO_START = 1 << 1, /* CALL: the entry was not seen */
-	PROBE_PEEK = 1 << 2,     /* CALL: MSG_PEEK */
+	PROBE_MORE = 1 << 0,      /* CALL, DATA: a DATA record of this thread follows */
+	PROBE_NO_START = 1 << 1,  /* CALL: the entry was not seen */
+	PROBE_PEEK = 1 << 2,      /* CALL: MSG_PEEK */
+	PROBE_CONTINUES = 1 << 3, /* CALL: a further message of the call before */
+	PROBE_PASSED = 1 << 4,    /* CALL: fds came or went with it */
 };
 
 /* A finished call; enum fdtape_call says which. */
@@ -57,14 +60,21 @@ struct probe_call {
 	__u64 offset; /* of the flow's direction, before this call */
 	__u64 bytes;  /* carried */
 	__u64 arg[3];
+	__u64 other; /* another flow that the call is about: accepted, dup'ed, copied from or to */
 	__u32 dir;
+	__u32 peer_len;            /* of peer */
+	__u8 peer[PROBE_PEER_MAX]; /* a datagram's: the sockaddr as the program sees it */
 	__u32 pad;
+	/* sendfile: what was copied from the other file. */
+	__u64 file_inode; /* 0: nothing that could be read again */
+	__u64 file_offset;
 };
 
 struct probe_data {
 	struct probe_header h;
 	__u32 tid;
-	__u32 offset; /* within the call's payload */
+	__u32 pad;
+	__u64 offset; /* within the call's payload */
 };
 
 struct probe_address {
@@ -76,8 +86,8 @@ struct probe_address {
 
 /* A flow was seen first, or more is known of it. */
 struct probe_flow {
-	struct probe_header h;
-	__u64 id; /* unique in the recording, not dense */
+	struct probe_header h; /* len: bytes of the file's path that follow, without NUL */
+	__u64 id;              /* unique in the recording, not dense */
 	__u64 time;
 	__u32 tgid;
 	__u32 tid;
@@ -88,6 +98,8 @@ struct probe_flow {
 	__u32 role;     /* enum fdtape_role */
 	__u32 flags;    /* enum fdtape_flow_flag */
 	__u32 closed;   /* enum probe_closed */
+	__u32 kind;     /* enum fdtape_kind */
+	__u32 pad;
 	__u64 inode;
 	__u64 handle; /* SSL *: then fd is -1 and the socket's fields are 0 */
 	__u64 bytes[2];
@@ -108,8 +120,11 @@ struct probe_exec {
 	__u32 ppid;
 	__u32 uid;
 	__u32 args_len; /* bytes of args, NUL-separated */
+	__u32 path_len; /* bytes of path; 0: not known */
+	__u32 chosen;   /* 0: the new image is not; nothing more comes of this process */
+	__u64 started;  /* of the process */
 	char comm[16];
-	char path[PROBE_PATH_MAX]; /* as given to execve */
+	char path[PROBE_PATH_MAX]; /* of the executable, from the root, without NUL */
 	char args[PROBE_ARGS_MAX];
 };
 
@@ -120,6 +135,14 @@ struct probe_fork {
 	__u32 tid;
 	__u32 child;
 	__u32 uid;
+	char comm[16];
+};
+
+struct probe_name {
+	struct probe_header h;
+	__u64 time;
+	__u32 tgid;
+	__u32 tid;
 	char comm[16];
 };
 
@@ -162,7 +185,7 @@ enum probe_lost {
 	PROBE_LOST_RING = 0,   /* records refused by a full ring */
 	PROBE_LOST_PAYLOAD,    /* calls whose payload was left out because the ring was nearly full */
 	PROBE_LOST_UNREADABLE, /* calls whose payload could not be read (whole) */
-	PROBE_LOST_LONG,       /* calls with more payload than PROBE_PAYLOAD_MAX */
+	PROBE_LOST_LONG,       /* calls with more payload than was asked for */
 	PROBE_LOST_MAP,        /* calls, flows or processes that found no room in a map */
 	PROBE_LOST_BLIND,      /* 32-bit calls: not decoded */
 	PROBE_LOST_N,
@@ -176,20 +199,89 @@ struct probe_stats {
 /* How a syscall's arguments are to be read. */
 enum probe_shape {
 	PROBE_SHAPE_NONE = 0, /* not chosen */
+	/* These carry bytes between the program's memory and the fd. */
 	PROBE_SHAPE_BUF,      /* fd, buf, len */
-	PROBE_SHAPE_SOCKBUF,  /* fd, buf, len, flags */
+	PROBE_SHAPE_PBUF,     /* fd, buf, len, offset */
+	PROBE_SHAPE_SOCKBUF,  /* fd, buf, len, flags, address, address length */
 	PROBE_SHAPE_IOV,      /* fd, iov, iovcnt */
+	PROBE_SHAPE_PIOV,     /* fd, iov, iovcnt, offset, offset's high half, flags */
+	PROBE_SHAPE_VMSPLICE, /* fd, iov, iovcnt, flags; the direction is the pipe end's */
 	PROBE_SHAPE_MSG,      /* fd, msghdr, flags */
+	PROBE_SHAPE_MMSG,     /* fd, mmsghdr, count, flags */
+	PROBE_SHAPE_CARRIES = PROBE_SHAPE_MMSG,
+	/* These carry them between two fds. */
+	PROBE_SHAPE_SENDFILE, /* out fd, in fd, offset *, len */
+	PROBE_SHAPE_SPLICE,   /* in fd, offset *, out fd, offset *, len, flags */
+	PROBE_SHAPE_TEE,      /* in fd, out fd, len, flags */
+	/* These make fds. */
 	PROBE_SHAPE_SOCKET,
-	PROBE_SHAPE_CONNECT,
+	PROBE_SHAPE_PAIR,   /* domain, type, protocol, int[2] */
+	PROBE_SHAPE_PIPE,   /* int[2]; with dir 1: flags */
+	PROBE_SHAPE_OPEN,   /* path, flags, mode */
+	PROBE_SHAPE_OPENAT, /* folder, path, flags, mode */
 	PROBE_SHAPE_ACCEPT,
+	PROBE_SHAPE_DUP,   /* fd; the result is the new one */
+	PROBE_SHAPE_DUP2,  /* fd, new; with dir 1: flags */
+	PROBE_SHAPE_FCNTL, /* fd, command, argument */
+	/* These change them. */
+	PROBE_SHAPE_CONNECT,
+	PROBE_SHAPE_BIND,   /* fd, address, length */
+	PROBE_SHAPE_LISTEN, /* fd, backlog */
+	PROBE_SHAPE_SHUTDOWN,
+	PROBE_SHAPE_SETSOCKOPT, /* fd, level, name, value, length */
+	PROBE_SHAPE_GETSOCKOPT, /* ..., length * */
+	/* These end them. */
 	PROBE_SHAPE_CLOSE,
+	PROBE_SHAPE_CLOSE_RANGE, /* first, last, flags */
 };
 
 struct probe_syscall {
 	__u16 call; /* enum fdtape_call */
 	__u8 shape; /* enum probe_shape */
 	__u8 dir;   /* enum fdtape_dir */
+};
+
+/* Which processes: see record/choice.h for what they mean. A pattern is translated to sets of characters. */
+#define PROBE_EXES        8
+#define PROBE_PATTERN_MAX 64
+#define PROBE_COMMS       8
+#define PROBE_UIDS        16
+#define PROBE_CGROUPS     8
+#define PROBE_PORTS       16
+
+struct probe_pattern {
+	__u32 n;                         /* characters it takes */
+	__u32 open_end;                  /* `*` stands behind the last */
+	__u8 star[PROBE_PATTERN_MAX];    /* `*` stands before this one */
+	__u64 set[PROBE_PATTERN_MAX][4]; /* bit c: takes the character c */
+};
+
+enum probe_chosen {             /* bits: why a process is chosen */
+	PROBE_CHOSEN_PID = 1,   /* named, or a child of one that is */
+	PROBE_CHOSEN_IMAGE = 2, /* by its executable and name */
+};
+
+struct probe_choice {
+	__u32 need; /* enum probe_chosen: all of these; 0: every process */
+	__u32 follow;
+	__u32 n_exes, n_comms, n_uids, n_cgroups, n_ports;
+	__u32 uid[PROBE_UIDS];
+	__u32 cgroup_level[PROBE_CGROUPS];
+	__u64 cgroup[PROBE_CGROUPS];
+	__u16 port[PROBE_PORTS];
+	char comm[PROBE_COMMS][16];
+	struct probe_pattern exe[PROBE_EXES];
+};
+
+/* What a thread is in. */
+struct probe_inflight {
+	__u64 start;
+	__u32 nr;
+	__u32 armed; /* it is in there now */
+	__u64 flow;  /* close: what it ends */
+	__u64 arg[6];
+	__u32 tgid;
+	__u32 pad;
 };
 
 /* Which thread group, which fd. */
@@ -206,15 +298,19 @@ struct probe_flow_state {
 	__u64 bytes[2];
 	__u32 flags; /* bpf/flow.h */
 	__u32 role;
+	__u64 ended; /* when, if that could not be told: see unsettled in bpf/flow.h */
+	__u32 tgid;
+	__s32 fd;
 };
 
 #define PROBE_PIN(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 PROBE_PIN(probe_header, 8);
-PROBE_PIN(probe_call, 104);
-PROBE_PIN(probe_data, 16);
+PROBE_PIN(probe_call, 160);
+PROBE_PIN(probe_data, 24);
 PROBE_PIN(probe_address, 116);
-PROBE_PIN(probe_flow, 320);
-PROBE_PIN(probe_exec, 1328);
+PROBE_PIN(probe_flow, 328);
+PROBE_PIN(probe_exec, 1600);
+PROBE_PIN(probe_name, 40);
 PROBE_PIN(probe_fork, 48);
 PROBE_PIN(probe_exit, 32);
 PROBE_PIN(probe_kdf_param, 280);
@@ -222,6 +318,9 @@ PROBE_PIN(probe_kdf, 2832);
 PROBE_PIN(probe_kdf_out, 144);
 PROBE_PIN(probe_syscall, 4);
 PROBE_PIN(probe_fd, 8);
-PROBE_PIN(probe_flow_state, 48);
+PROBE_PIN(probe_flow_state, 64);
+PROBE_PIN(probe_inflight, 80);
+PROBE_PIN(probe_pattern, 2120);
+PROBE_PIN(probe_choice, 17312);
 
 #endif

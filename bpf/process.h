@@ -3,11 +3,9 @@
 #define PROCESS_H
 
 /*
- * A chosen process' life: its children are chosen with it, its images and its end are told.
+ * A process' life: what is chosen begets what is chosen; its images, its threads' names and its end are told.
  */
 #include "bpf/syscalls.h"
-
-const volatile __u32 follow = 1; /* children of chosen processes are chosen */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -20,14 +18,20 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(fdtape_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct probe_fork record = {.h = {.type = PROBE_FORK}};
-	u32 one = 1;
+	u32 *why;
 
 	record.tgid = parent->tgid;
 	record.child = child->tgid;
-	if (record.tgid == record.child || !follow || !is_chosen(record.tgid))
+	if (record.tgid == record.child || record.tgid == own_tgid)
 		return 0; /* a thread, or of no interest */
-	if (!choose_all && bpf_map_update_elem(&chosen, &record.child, &one, BPF_ANY))
-		lost(PROBE_LOST_MAP, 0);
+	if (choice.need) {
+		why = bpf_map_lookup_elem(&chosen, &record.tgid);
+		if (!why)
+			return 0;
+		choose_as(record.child, choice.follow ? *why : *why & ~PROBE_CHOSEN_PID);
+	}
+	if (!is_chosen(record.child))
+		return 0;
 	record.time = bpf_ktime_get_ns();
 	record.tid = parent->pid;
 	record.uid = BPF_CORE_READ(child, cred, euid.val);
@@ -39,32 +43,59 @@ int BPF_PROG(fdtape_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(fdtape_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0, was, path = 0, *why;
+	struct probe_exec *record = bpf_map_lookup_elem(&exec_scratch, &zero);
 	struct mm_struct *mm;
-	struct probe_exec *record;
 	u64 args, len;
 
-	if (!is_chosen(tgid))
+	if (!record || tgid == own_tgid)
 		return 0;
-	record = bpf_map_lookup_elem(&exec_scratch, &zero);
-	if (!record)
+	was = is_chosen(tgid);
+	if (!was && !choice.n_exes && !choice.n_comms)
 		return 0;
+	mm = BPF_CORE_READ(task, mm);
+	path = path_of((u64)BPF_CORE_READ(mm, exe_file));
+	bpf_get_current_comm(record->comm, sizeof record->comm);
+	if (choice.n_exes || choice.n_comms) {
+		why = bpf_map_lookup_elem(&chosen, &tgid);
+		choose_as(tgid, (why ? *why & PROBE_CHOSEN_PID : 0) | judge_image(path, record->comm));
+	}
+	record->chosen = is_chosen(tgid);
+	if (!was && !record->chosen)
+		return 0;
+	if (was)
+		end_closed(0, ~0u, false); /* those with FD_CLOEXEC */
 	__builtin_memset(&record->h, 0, sizeof record->h);
 	record->h.type = PROBE_EXEC;
 	record->time = bpf_ktime_get_ns();
 	record->tgid = tgid;
 	record->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	record->uid = BPF_CORE_READ(task, cred, euid.val);
-	bpf_get_current_comm(record->comm, sizeof record->comm);
-	record->path[0] = 0;
-	bpf_probe_read_kernel_str(record->path, sizeof record->path, BPF_CORE_READ(program, filename));
-	mm = BPF_CORE_READ(task, mm);
+	record->started = BPF_CORE_READ(task, group_leader, start_time);
+	record->path_len = copy_path(record->path, path);
 	args = BPF_CORE_READ(mm, arg_start);
 	len = BPF_CORE_READ(mm, arg_end) - args;
 	if (len > PROBE_ARGS_MAX)
 		len = PROBE_ARGS_MAX;
+	barrier_var(len);
 	record->args_len = bpf_probe_read_user(record->args, len, (void *)args) ? 0 : len;
 	put_record(record, sizeof *record, 0);
+	return 0;
+}
+
+/* prctl(PR_SET_NAME), /proc/PID/comm, and exec, which tells of itself. */
+SEC("tp_btf/task_rename")
+int BPF_PROG(fdtape_rename, struct task_struct *task, const char *comm)
+{
+	struct probe_name record = {.h = {.type = PROBE_NAME}};
+
+	record.tgid = task->tgid;
+	record.tid = task->pid;
+	if (!is_chosen(record.tgid))
+		return 0;
+	record.time = bpf_ktime_get_ns();
+	bpf_probe_read_kernel_str(record.comm, sizeof record.comm, comm);
+	put_record(&record, sizeof record, 0);
 	return 0;
 }
 
@@ -74,18 +105,19 @@ int BPF_PROG(fdtape_exit, struct task_struct *task)
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = (u32)id, tgid = id >> 32;
 	struct probe_exit record = {.h = {.type = PROBE_EXIT}};
+	bool told = is_chosen(tgid), last = BPF_CORE_READ(task, signal, live.counter) <= 0;
 
-	if (!is_chosen(tgid))
+	if (told)
+		bpf_map_delete_elem(&inflight, &tid);
+	if (last && choice.need)
+		bpf_map_delete_elem(&chosen, &tgid);
+	if (!told || !last)
 		return 0;
-	bpf_map_delete_elem(&inflight, &tid);
-	if (BPF_CORE_READ(task, signal, live.counter) > 0)
-		return 0; /* other threads live on */
 	record.time = bpf_ktime_get_ns();
 	record.tgid = tgid;
 	record.tid = tid;
 	record.code = BPF_CORE_READ(task, exit_code);
 	put_record(&record, sizeof record, 0);
-	bpf_map_delete_elem(&chosen, &tgid);
 	return 0;
 }
 

@@ -3,21 +3,23 @@
 #define RING_H
 
 /*
- * The maps and the one ring buffer that all probes share.
+ * The one ring buffer that all probes share, and the account of what did not get into it.
  *
  * Nothing wakes the recorder: a wakeup for each event costs more than everything else together, so it drains the ring
  * by the clock. What finds no room is counted, by reason; and since the offsets in a flow are counted here from the
  * calls' return values, whether or not their record got through, what is missing has an address.
+ *
+ * A ring that fills up degrades in steps: above three quarters a call's payload is shortened to its beginning, where
+ * the protocols' heads are; above seven eighths calls are told without payload; only a ring without room for a head
+ * loses whole calls. Each step ends by itself as the recorder catches up.
  */
 #include "bpf/kernel.h"
 #include "bpf/probe_abi.h"
 
+#define SHORT_PAYLOAD 1024
+
 /* Set by the recorder between open and load: constants to the verifier. */
-const volatile __u32 own_tgid;   /* the recorder never records itself */
-const volatile __u32 choose_all; /* every process is chosen */
 const volatile __u64 ring_size;
-const volatile __u64 payload_max = PROBE_PAYLOAD_MAX; /* bytes kept of a call's payload */
-const volatile struct probe_syscall syscalls[PROBE_SYSCALLS_MAX];
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -31,26 +33,20 @@ struct {
 	__type(value, struct probe_stats);
 } stats SEC(".maps");
 
-/* Chosen thread groups. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, u32);
-	__type(value, u32);
-} chosen SEC(".maps");
-
+/* Atomic, though it is per CPU: a program at a uprobe can be preempted by another one. */
 static __always_inline void lost(enum probe_lost reason, u64 bytes)
 {
 	u32 zero = 0;
 	struct probe_stats *s = bpf_map_lookup_elem(&stats, &zero);
 
+	barrier_var(bytes); /* adding a constant 0 becomes an atomic "or", which 5.10 has not */
 	if (s && reason < PROBE_LOST_N) {
-		s->count[reason]++;
-		s->bytes[reason] += bytes;
+		__sync_fetch_and_add(&s->count[reason], 1);
+		__sync_fetch_and_add(&s->bytes[reason], bytes);
 	}
 }
 
-/* A record of fixed size; `bytes` is what it stands for if it is lost. */
+/* A record; `bytes` is what it stands for if it is lost. */
 static __always_inline long put_record(void *record, u64 size, u64 bytes)
 {
 	long error = bpf_ringbuf_output(&ring, record, size, BPF_RB_NO_WAKEUP);
@@ -60,18 +56,18 @@ static __always_inline long put_record(void *record, u64 size, u64 bytes)
 	return error;
 }
 
-/* Whether the ring still has room for payload: the last eighth is kept for calls without their payload, so that a
- * flood costs bytes before it costs events. */
-static __always_inline bool ring_has_room(void)
+/* How many of a call's payload bytes the ring can take now; what it can't is counted. */
+static __always_inline u64 ring_takes(u64 bytes)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < ring_size - ring_size / 8;
-}
+	u64 used = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA), most = bytes;
 
-static __always_inline bool is_chosen(u32 tgid)
-{
-	if (choose_all)
-		return tgid != own_tgid;
-	return bpf_map_lookup_elem(&chosen, &tgid) != NULL;
+	if (used >= ring_size - ring_size / 8)
+		most = 0;
+	else if (used >= ring_size - ring_size / 4 && most > SHORT_PAYLOAD)
+		most = SHORT_PAYLOAD;
+	if (most < bytes)
+		lost(PROBE_LOST_PAYLOAD, bytes - most);
+	return most;
 }
 
 #endif

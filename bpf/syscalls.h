@@ -7,27 +7,27 @@
  *
  * tp_btf programs on sys_enter and sys_exit serve every kernel from 5.10 on, need no tracefs, and cost an unchosen
  * process less than a tracepoint for each syscall would. They run for every system call of the machine, so the first
- * two questions - is this number wanted, is this process chosen - are all that most callers pay.
+ * two questions - is this number wanted, is this process chosen - are all that most callers pay. Without durations
+ * the program on sys_enter is not even attached.
  *
  * Arguments are read from the registers at exit: they are still those of the entry. Payload is read at exit too, with
  * the length that the call returned: by then the pages are there, which they need not be before.
+ *
+ * The kinds of calls are handled by global functions, each verified on its own; what they need stands in the scratch
+ * area of copy.h.
  */
-#include "bpf/flow.h"
 #include "bpf/copy.h"
 
-/* What a thread is in. Kept, not deleted, after the call: to fill it again is cheaper than to insert it. */
-struct inflight {
-	u64 start;
-	u32 nr;
-	u32 armed;
-	u64 flow; /* close: what it ends */
-};
+const volatile struct probe_syscall syscalls[PROBE_SYSCALLS_MAX];
+const volatile __u32 durations = 1; /* fdtape_sys_enter is attached */
+const volatile __u32 skip_again;    /* calls that returned EAGAIN are not told */
 
+/* Kept, not deleted, after the call: to fill it again is cheaper than to insert it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
 	__type(key, u32); /* tid */
-	__type(value, struct inflight);
+	__type(value, struct probe_inflight);
 } inflight SEC(".maps");
 
 /* 0 when the call is to be passed over. */
@@ -49,11 +49,25 @@ static __always_inline u32 shape_of(u64 nr)
 	return shape;
 }
 
+/* The end of an fd is taken at the entry: at exit the number can already be another thread's new one. */
+__attribute__((noinline)) int end_at_entry(u32 fd)
+{
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+	struct probe_inflight *in = bpf_map_lookup_elem(&inflight, &tid);
+	struct probe_flow_state *flow = flow_of(fd, FD_FOUND, 0);
+
+	if (in && flow && is_wanted(flow))
+		in->flow = flow->id;
+	if (flow)
+		end_flow(fd, PROBE_CLOSING, false);
+	return 0;
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(fdtape_sys_enter, struct pt_regs *regs, long nr)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid(), shape = shape_of(nr);
-	struct inflight fresh = {}, *in;
+	struct probe_inflight *in, fresh = {};
 
 	if (!shape)
 		return 0;
@@ -66,83 +80,477 @@ int BPF_PROG(fdtape_sys_enter, struct pt_regs *regs, long nr)
 		in = bpf_map_lookup_elem(&inflight, &tid);
 		if (!in)
 			return 0;
+		in->tgid = bpf_get_current_pid_tgid() >> 32;
 	}
 	in->start = bpf_ktime_get_ns();
 	in->nr = nr;
 	in->armed = 1;
 	in->flow = 0;
-	if (shape == PROBE_SHAPE_CLOSE) {
-		/* Now, not at exit: by then the number can already be another thread's new fd. */
-		struct probe_fd key = {.tgid = bpf_get_current_pid_tgid() >> 32, .fd = REGS_ARG0(regs)};
-		struct probe_flow_state *flow = flow_of(key.fd, false, 0);
-
-		if (flow) {
-			in->flow = flow->id;
-			end_flow(&key, flow, sock_of((struct file *)flow->file), PROBE_CLOSING);
-		}
-	}
+	in->arg[0] = REGS_ARG0(regs);
+	in->arg[1] = REGS_ARG1(regs);
+	in->arg[2] = REGS_ARG2(regs);
+	in->arg[3] = REGS_ARG3(regs);
+	if (shape == PROBE_SHAPE_CLOSE)
+		end_at_entry(REGS_ARG0(regs));
+	else if (shape == PROBE_SHAPE_CLOSE_RANGE && !(REGS_ARG2(regs) & CLOSE_RANGE_CLOEXEC))
+		end_closed(REGS_ARG0(regs), REGS_ARG1(regs), true);
 	return 0;
 }
 
-/* The payload's place in the program's memory; false when the call's arguments can't be read. */
-static __always_inline bool find_payload(struct payload_scratch *s, struct pt_regs *regs, u32 shape)
+/* ---- calls that carry bytes ------------------------------------------------------------------------------------- */
+
+static __always_inline void read_peer(struct payload_scratch *s, u64 address)
+{
+	s->call.peer_len = 0;
+	if (!address)
+		return;
+	if (!bpf_probe_read_user(s->call.peer, PROBE_PEER_MAX, (void *)address))
+		s->call.peer_len = PROBE_PEER_MAX;
+	else if (!bpf_probe_read_user(s->call.peer, 16, (void *)address))
+		s->call.peer_len = 16;
+}
+
+/* Takes a message's iovecs, flags and peer; false when the program's memory can't be read. */
+static __always_inline bool take_message(struct payload_scratch *s, u64 address, u64 flags, u32 dgram)
 {
 	struct user_msghdr message;
 
+	s->call.arg[1] = flags;
+	if (bpf_probe_read_user(&message, sizeof message, (void *)address))
+		return false;
+	s->call.arg[0] = message.iovlen;
+	s->iov = message.iov;
+	s->iovs = message.iovlen;
+	if (dgram)
+		read_peer(s, message.name);
+	if (message.control && message.controllen > sizeof(struct user_cmsghdr)) {
+		struct user_cmsghdr control;
+
+		/* The first is where SCM_RIGHTS stands in practice: the kernel puts it behind credentials only. */
+		if (!bpf_probe_read_user(&control, sizeof control, (void *)message.control) &&
+		    control.level == SOL_SOCKET && control.type == SCM_RIGHTS)
+			s->passed = 1;
+	}
+	if (s->passed)
+		s->call.h.flags |= PROBE_PASSED;
+	return true;
+}
+
+/* The payload's place in the program's memory; false when the call's arguments can't be read. */
+static __always_inline bool find_payload(struct payload_scratch *s, u32 shape, u32 dgram)
+{
 	s->base = s->len = s->iov = s->iovs = 0;
 	switch (shape) {
+	case PROBE_SHAPE_PBUF:
+		s->call.arg[1] = s->arg[3];
+		s->call.arg[0] = s->arg[2];
+		s->base = s->arg[1];
+		s->len = s->arg[2];
+		return true;
 	case PROBE_SHAPE_SOCKBUF:
-		s->call.arg[1] = REGS_ARG3(regs);
+		s->call.arg[1] = s->arg[3];
+		if (dgram)
+			read_peer(s, s->arg[4]);
 		/* fall through */
 	case PROBE_SHAPE_BUF:
-		s->call.arg[0] = REGS_ARG2(regs);
-		s->base = REGS_ARG1(regs);
-		s->len = REGS_ARG2(regs);
+		s->call.arg[0] = s->arg[2];
+		s->base = s->arg[1];
+		s->len = s->arg[2];
 		return true;
+	case PROBE_SHAPE_PIOV:
+		s->call.arg[2] = s->arg[5];
+		/* fall through */
+	case PROBE_SHAPE_VMSPLICE:
+		s->call.arg[1] = s->arg[3];
+		/* fall through */
 	case PROBE_SHAPE_IOV:
-		s->call.arg[0] = REGS_ARG2(regs);
-		s->iov = REGS_ARG1(regs);
-		s->iovs = REGS_ARG2(regs);
+		s->call.arg[0] = s->arg[2];
+		s->iov = s->arg[1];
+		s->iovs = s->arg[2];
 		return true;
 	case PROBE_SHAPE_MSG:
-		s->call.arg[1] = REGS_ARG2(regs);
-		if (bpf_probe_read_user(&message, sizeof message, (void *)REGS_ARG1(regs)))
-			return false;
-		s->call.arg[0] = message.iovlen;
-		s->iov = message.iov;
-		s->iovs = message.iovlen;
-		return true;
+		return take_message(s, s->arg[1], s->arg[2], dgram);
 	}
 	return false;
 }
 
-static __always_inline void data_call(struct payload_scratch *s, struct pt_regs *regs, u32 shape, s64 ret)
+/* Counts the bytes to the flow and sends the call with them. */
+static __always_inline void carry(struct payload_scratch *s, struct probe_flow_state *flow, u64 bytes, bool found,
+                                  bool has_flags)
 {
-	struct probe_flow_state *flow = flow_of(s->call.fd, false, 0);
-	u64 bytes = ret > 0 ? ret : 0;
-	bool found;
+	u32 dir = s->call.dir & 1;
 
-	if (!flow)
-		return; /* no socket */
-	s->call.flow = flow->id;
-	found = find_payload(s, regs, shape);
-	if ((shape == PROBE_SHAPE_SOCKBUF || shape == PROBE_SHAPE_MSG) && s->call.arg[1] & MSG_PEEK)
+	if (has_flags && s->call.arg[1] & MSG_PEEK)
 		s->call.h.flags |= PROBE_PEEK;
-	s->call.offset = flow->bytes[s->call.dir & 1];
+	if (has_flags && s->call.arg[1] & MSG_ERRQUEUE)
+		bytes = 0; /* what comes from the error queue was carried, the other way, before */
+	s->call.flow = flow->id;
+	s->call.offset = flow->bytes[dir];
 	s->call.bytes = bytes;
 	if (bytes && !(s->call.h.flags & PROBE_PEEK))
-		__sync_fetch_and_add(&flow->bytes[s->call.dir & 1], bytes);
+		__sync_fetch_and_add(&flow->bytes[dir], bytes);
 	/* A socket that was told of before it was connected, or that had no local address yet. */
 	if (bytes && !(flow->flags & FLOW_ADDRESSED)) {
-		tell_flow(flow, s->call.fd, sock_of((struct file *)flow->file), 0, 0);
-		flow->flags |=
-		        FLOW_ADDRESSED; /* whatever came of it: an unconnected UDP socket is not asked each time */
+		tell_flow(flow, 0);
+		flow->flags |= FLOW_ADDRESSED; /* whatever came of it: an unconnected one is not asked each time */
 	}
 	if (bytes && !found) {
 		lost(PROBE_LOST_UNREADABLE, bytes);
 		bytes = 0;
 	}
-	send_call(s, bytes);
+	if (bytes && flow->flags & FLOW_FILE && files != FILES_PAYLOAD) {
+		lost(PROBE_LOST_LONG, bytes);
+		bytes = 0;
+	}
+	if (is_wanted(flow))
+		send_call(bytes);
+}
+
+__attribute__((noinline)) int finish_data(u32 shape)
+{
+	u32 zero = 0;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	struct probe_flow_state *flow;
+	bool found;
+
+	if (!s)
+		return 0;
+	flow = flow_of(s->call.fd, FD_FOUND, 0);
+	if (!flow)
+		return 0;
+	if (shape == PROBE_SHAPE_VMSPLICE) {
+		struct file *file = (struct file *)flow->file;
+
+		s->call.dir = (BPF_CORE_READ(file, f_mode) & FMODE_WRITE) != 0;
+	}
+	found = find_payload(s, shape, flow->flags & FLOW_DGRAM);
+	carry(s, flow, s->call.ret > 0 ? s->call.ret : 0, found,
+	      shape == PROBE_SHAPE_SOCKBUF || shape == PROBE_SHAPE_MSG);
+	return 0;
+}
+
+/* The fds that a message brought: their flows are told of as those of a socket that is known, if it is. */
+__attribute__((noinline)) int tell_passed(void)
+{
+	u32 zero = 0;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	struct user_msghdr message;
+	struct user_cmsghdr control;
+
+	if (!s || bpf_probe_read_user(&message, sizeof message, (void *)s->arg[1]) ||
+	    bpf_probe_read_user(&control, sizeof control, (void *)message.control))
+		return 0;
+	for (u32 i = 0; i < 253 /* SCM_MAX_FD */; i++) {
+		s32 fd;
+
+		if (sizeof control + (i + 1) * sizeof fd > control.len ||
+		    bpf_probe_read_user(&fd, sizeof fd, (void *)(message.control + sizeof control + i * sizeof fd)))
+			break;
+		flow_of(fd, FD_FOUND, 0);
+	}
+	return 0;
+}
+
+/* One message of recvmmsg, sendmmsg; non-zero when there are no more. */
+__attribute__((noinline)) int finish_message(u32 i)
+{
+	u32 zero = 0, n;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	struct probe_flow_state *flow;
+	u64 message;
+	bool found;
+
+	if (!s || (i && i >= s->call.ret))
+		return 1;
+	flow = flow_of(s->call.fd, FD_FOUND, 0);
+	if (!flow)
+		return 1;
+	message = s->arg[1] + i * sizeof(struct user_mmsghdr);
+	s->base = s->len = s->iov = s->iovs = 0;
+	s->call.h.flags &= PROBE_NO_START;
+	if (i)
+		s->call.h.flags |= PROBE_CONTINUES;
+	/* The last payload's head has taken its place. */
+	s->call.dir = syscalls[s->nr & (PROBE_SYSCALLS_MAX - 1)].dir;
+	s->call.other = s->call.pad = s->call.file_inode = s->call.file_offset = 0;
+	s->call.peer_len = 0;
+	found = take_message(s, message, s->arg[3], flow->flags & FLOW_DGRAM);
+	if (s->call.ret <= 0 || bpf_probe_read_user(&n, sizeof n, (void *)(message + sizeof(struct user_msghdr))))
+		n = 0;
+	carry(s, flow, n, found, true);
+	return 0;
+}
+
+__attribute__((noinline)) int finish_messages(void)
+{
+	for (u32 i = 0; i < 1024 /* UIO_MAXIOV */; i++)
+		if (finish_message(i))
+			break;
+	return 0;
+}
+
+/* ---- calls that carry bytes between two fds --------------------------------------------------------------------- */
+
+/* The event of one end. */
+static __always_inline void carry_copied(struct payload_scratch *s, struct probe_flow_state *flow, u64 other, s32 fd,
+                                         s32 other_fd, u32 dir, u64 bytes)
+{
+	s->call.fd = fd;
+	s->call.dir = dir;
+	s->call.arg[0] = (u32)other_fd;
+	s->call.arg[1] = 0;
+	s->call.other = other;
+	s->call.flow = flow->id;
+	s->call.offset = flow->bytes[dir & 1];
+	s->call.bytes = bytes;
+	if (bytes && !(s->call.h.flags & PROBE_PEEK))
+		__sync_fetch_and_add(&flow->bytes[dir & 1], bytes);
+	if (bytes && !(flow->flags & FLOW_ADDRESSED)) {
+		tell_flow(flow, 0);
+		flow->flags |= FLOW_ADDRESSED;
+	}
+	if (is_wanted(flow))
+		send_call(0);
+}
+
+__attribute__((noinline)) int finish_copy(u32 shape)
+{
+	u32 zero = 0;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	struct probe_flow_state *from, *to;
+	u64 from_id, to_id, bytes, position_at;
+	s32 in, out;
+	struct file *file;
+	s64 position;
+
+	if (!s)
+		return 0;
+	bytes = s->call.ret > 0 ? s->call.ret : 0;
+	switch (shape) {
+	case PROBE_SHAPE_SENDFILE:
+		out = s->arg[0];
+		in = s->arg[1];
+		position_at = s->arg[2];
+		s->call.arg[2] = s->arg[3];
+		break;
+	case PROBE_SHAPE_SPLICE:
+		in = s->arg[0];
+		position_at = s->arg[1];
+		out = s->arg[2];
+		s->call.arg[2] = s->arg[4];
+		break;
+	default: /* tee */
+		in = s->arg[0];
+		out = s->arg[1];
+		position_at = 0;
+		s->call.arg[2] = s->arg[2];
+	}
+	from = flow_of(in, FD_FOUND, 0);
+	to = flow_of(out, FD_FOUND, 0);
+	from_id = from ? from->id : 0;
+	to_id = to ? to->id : 0;
+	/* Where in which file it came from, for the recorder to read it again. */
+	file = file_of(in);
+	if (bytes && file) {
+		struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+		if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG) {
+			position = BPF_CORE_READ(file, f_pos);
+			if (!position_at || !bpf_probe_read_user(&position, sizeof position, (void *)position_at)) {
+				s->call.file_inode = BPF_CORE_READ(inode, i_ino);
+				s->call.file_offset = position - bytes;
+			}
+		}
+	}
+	if (to)
+		carry_copied(s, to, from_id, out, in, 1, bytes);
+	s->call.file_inode = 0;
+	s->call.file_offset = 0;
+	if (shape == PROBE_SHAPE_TEE)
+		s->call.h.flags |= PROBE_PEEK; /* the input keeps them */
+	if (from)
+		carry_copied(s, from, to_id, in, out, 0, bytes);
+	return 0;
+}
+
+/* ---- calls that make, change and end fds ------------------------------------------------------------------------ */
+
+static __always_inline u64 opened(s64 fd, u32 how, u32 role)
+{
+	struct probe_flow_state *flow = fd >= 0 ? flow_of(fd, how, role) : NULL;
+
+	return flow && is_wanted(flow) ? flow->id : 0;
+}
+
+static __always_inline u64 two_fds(struct payload_scratch *s, u64 address, u64 *other)
+{
+	s32 fd[2];
+
+	s->call.fd = -1;
+	*other = 0;
+	if (s->call.ret < 0 || bpf_probe_read_user(fd, sizeof fd, (void *)address))
+		return 0;
+	s->call.fd = fd[0];
+	s->call.arg[1] = (u64)(u32)fd[0] << 32 | (u32)fd[1];
+	*other = opened(fd[1], FD_OPENED, 0);
+	return opened(fd[0], FD_OPENED, 0);
+}
+
+__attribute__((noinline)) int finish_opening(u32 shape)
+{
+	u32 zero = 0, role;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	s64 ret;
+
+	if (!s)
+		return 0;
+	ret = s->call.ret;
+	switch (shape) {
+	case PROBE_SHAPE_SOCKET:
+		s->call.arg[0] = s->arg[0];
+		s->call.arg[1] = s->arg[1];
+		s->call.arg[2] = s->arg[2];
+		s->call.fd = ret >= 0 ? ret : -1;
+		s->call.flow = opened(ret, FD_OPENED, 0);
+		break;
+	case PROBE_SHAPE_OPEN:
+	case PROBE_SHAPE_OPENAT:
+		s->call.arg[1] = shape == PROBE_SHAPE_OPEN ? s->arg[1] : s->arg[2];
+		s->call.arg[2] = shape == PROBE_SHAPE_OPEN ? s->arg[2] : s->arg[3];
+		s->call.fd = ret >= 0 ? ret : -1;
+		s->call.flow = s->call.other = opened(ret, FD_OPENED, 0);
+		if (ret >= 0 && !s->call.flow)
+			return 0; /* a folder */
+		break;
+	case PROBE_SHAPE_PAIR:
+		s->call.arg[0] = s->arg[0];
+		s->call.arg[2] = s->arg[1];
+		s->call.flow = two_fds(s, s->arg[3], &s->call.other);
+		break;
+	case PROBE_SHAPE_PIPE:
+		s->call.arg[0] = syscalls[s->nr & (PROBE_SYSCALLS_MAX - 1)].dir ? s->arg[1] : 0;
+		s->call.dir = 0;
+		s->call.flow = two_fds(s, s->arg[0], &s->call.other);
+		break;
+	case PROBE_SHAPE_ACCEPT:
+		role = ROLE_SERVER;
+		s->call.flow = opened(s->call.fd, FD_FOUND, 0);
+		s->call.other = opened(ret, FD_OPENED, role);
+		if (!s->call.flow)
+			return 0;
+		break;
+	case PROBE_SHAPE_FCNTL:
+		s->call.arg[0] = s->arg[1];
+		s->call.arg[1] = s->arg[2];
+		if ((u32)s->arg[1] != F_SETFL && (u32)s->arg[1] != F_DUPFD && (u32)s->arg[1] != F_DUPFD_CLOEXEC)
+			return 0;
+		s->call.flow = opened(s->call.fd, FD_FOUND, 0);
+		if (!s->call.flow)
+			return 0;
+		if ((u32)s->arg[1] != F_SETFL)
+			s->call.other = opened(ret, FD_FOUND, 0);
+		break;
+	case PROBE_SHAPE_DUP2:
+		s->call.arg[1] = syscalls[s->nr & (PROBE_SYSCALLS_MAX - 1)].dir ? s->arg[2] : 0;
+		s->call.dir = 0;
+		/* fall through */
+	case PROBE_SHAPE_DUP:
+		s->call.flow = opened(s->call.fd, FD_FOUND, 0);
+		s->call.other = opened(ret, FD_FOUND, 0);
+		if (!s->call.flow)
+			return 0;
+		break;
+	}
+	if (choice.n_ports && !s->call.flow)
+		return 0;
+	return send_call(0);
+}
+
+__attribute__((noinline)) int finish_change(u32 shape)
+{
+	u32 zero = 0, len = 0;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	struct probe_flow_state *flow;
+	u16 family = 0;
+	u64 value = 0;
+
+	if (!s)
+		return 0;
+	flow = flow_of(s->call.fd, FD_FOUND, 0);
+	if (!flow)
+		return 0;
+	switch (shape) {
+	case PROBE_SHAPE_CONNECT:
+		flow->role = ROLE_CLIENT;
+		bpf_map_update_elem(&sockets, &flow->inode, &flow->role, BPF_ANY);
+		tell_flow(flow, s->arg[1]);
+		break;
+	case PROBE_SHAPE_BIND:
+		bpf_probe_read_user(&family, sizeof family, (void *)s->arg[1]);
+		s->call.arg[0] = family;
+		if (s->call.ret == 0)
+			tell_flow(flow, 0);
+		break;
+	case PROBE_SHAPE_LISTEN:
+		s->call.arg[0] = s->arg[1];
+		if (s->call.ret == 0)
+			tell_flow(flow, 0);
+		break;
+	case PROBE_SHAPE_SHUTDOWN:
+		s->call.arg[0] = s->arg[1];
+		break;
+	case PROBE_SHAPE_GETSOCKOPT:
+		if (s->call.ret < 0 || bpf_probe_read_user(&len, sizeof len, (void *)s->arg[4]))
+			len = 0;
+		/* fall through */
+	case PROBE_SHAPE_SETSOCKOPT:
+		if (shape == PROBE_SHAPE_SETSOCKOPT)
+			len = s->arg[4];
+		s->call.arg[0] = s->arg[1];
+		s->call.arg[1] = s->arg[2];
+		if (len > sizeof value)
+			len = sizeof value;
+		barrier_var(len);
+		bpf_probe_read_user(&value, len & 15, (void *)s->arg[3]);
+		s->call.arg[2] = value;
+		break;
+	}
+	s->call.flow = flow->id;
+	if (is_wanted(flow))
+		send_call(0);
+	return 0;
+}
+
+__attribute__((noinline)) int finish_end(u32 shape)
+{
+	u32 zero = 0;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	struct probe_flow_state *flow;
+
+	if (!s)
+		return 0;
+	if (shape == PROBE_SHAPE_CLOSE_RANGE) {
+		s->call.arg[0] = s->arg[0];
+		s->call.arg[1] = s->arg[1];
+		s->call.arg[2] = s->arg[2];
+		s->call.fd = -1;
+		if (s->call.h.flags & PROBE_NO_START && !(s->arg[2] & CLOSE_RANGE_CLOEXEC))
+			end_closed(s->arg[0], s->arg[1], false);
+		return choice.n_ports ? 0 : send_call(0);
+	}
+	if (s->call.h.flags & PROBE_NO_START) {
+		struct probe_fd key = {.tgid = s->call.tgid, .fd = s->call.fd};
+
+		/* The entry was not seen: the number may be another thread's new one, whose flow is not ours to end. */
+		flow = bpf_map_lookup_elem(&flows, &key);
+		if (flow && flow->file != (u64)file_of(key.fd)) {
+			s->call.flow = is_wanted(flow) ? flow->id : 0;
+			end_flow(s->call.fd, PROBE_CLOSING, true);
+		}
+	}
+	if (!s->call.flow)
+		return 0; /* of no flow */
+	return send_call(0);
 }
 
 SEC("tp_btf/sys_exit")
@@ -150,24 +558,33 @@ int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
 {
 	u64 id = bpf_get_current_pid_tgid(), nr = REGS_NR(regs);
 	u32 tid = (u32)id, zero = 0, shape = shape_of(nr);
-	struct probe_flow_state *flow = NULL;
 	struct payload_scratch *s;
-	struct inflight *in;
+	struct probe_inflight *in;
 
 	if (!shape)
+		return 0;
+	if (skip_again && ret == -EAGAIN && shape <= PROBE_SHAPE_CARRIES)
 		return 0;
 	s = bpf_map_lookup_elem(&payload_scratch, &zero);
 	if (!s)
 		return 0;
-	in = bpf_map_lookup_elem(&inflight, &tid);
+	in = durations ? bpf_map_lookup_elem(&inflight, &tid) : NULL;
 	__builtin_memset(&s->call, 0, sizeof s->call);
+	s->nr = nr;
+	s->passed = 0;
+	s->arg[0] = REGS_ARG0(regs);
+	s->arg[1] = REGS_ARG1(regs);
+	s->arg[2] = REGS_ARG2(regs);
+	s->arg[3] = REGS_ARG3(regs);
+	s->arg[4] = REGS_ARG4(regs);
+	s->arg[5] = REGS_ARG5(regs);
 	s->call.h.type = PROBE_CALL;
 	s->call.end = bpf_ktime_get_ns();
 	s->call.tgid = id >> 32;
 	s->call.tid = tid;
 	s->call.call = syscalls[nr & (PROBE_SYSCALLS_MAX - 1)].call;
 	s->call.dir = syscalls[nr & (PROBE_SYSCALLS_MAX - 1)].dir;
-	s->call.fd = REGS_ARG0(regs);
+	s->call.fd = s->arg[0];
 	s->call.ret = ret;
 	s->base = s->len = s->iov = s->iovs = 0;
 	if (in && in->armed && in->nr == nr) {
@@ -178,43 +595,20 @@ int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
 		s->call.start = s->call.end;
 		s->call.h.flags |= PROBE_NO_START;
 	}
-	switch (shape) {
-	case PROBE_SHAPE_SOCKET:
-		s->call.arg[0] = REGS_ARG0(regs);
-		s->call.arg[1] = REGS_ARG1(regs);
-		s->call.arg[2] = REGS_ARG2(regs);
-		s->call.fd = ret >= 0 ? ret : -1;
-		if (ret >= 0)
-			flow = flow_of(ret, true, 0);
-		break;
-	case PROBE_SHAPE_CONNECT:
-		flow = flow_of(s->call.fd, false, 0);
-		if (!flow)
-			return 0;
-		flow->role = ROLE_CLIENT;
-		tell_flow(flow, s->call.fd, sock_of((struct file *)flow->file), REGS_ARG1(regs), 0);
-		break;
-	case PROBE_SHAPE_ACCEPT:
-		flow = flow_of(s->call.fd, false, 0);
-		if (ret >= 0) {
-			struct probe_flow_state *accepted = flow_of(ret, true, ROLE_SERVER);
-
-			if (accepted)
-				s->call.arg[0] = accepted->id;
-		}
-		break;
-	case PROBE_SHAPE_CLOSE:
-		if (!s->call.flow)
-			return 0; /* no socket */
-		send_call(s, 0);
-		return 0;
-	default:
-		data_call(s, regs, shape, ret);
-		return 0;
-	}
-	if (flow)
-		s->call.flow = flow->id;
-	send_call(s, 0);
+	if (shape < PROBE_SHAPE_MMSG)
+		finish_data(shape);
+	else if (shape == PROBE_SHAPE_MMSG)
+		finish_messages();
+	else if (shape < PROBE_SHAPE_SOCKET)
+		finish_copy(shape);
+	else if (shape < PROBE_SHAPE_CONNECT)
+		finish_opening(shape);
+	else if (shape < PROBE_SHAPE_CLOSE)
+		finish_change(shape);
+	else
+		finish_end(shape);
+	if (shape == PROBE_SHAPE_MSG && s->passed && syscalls[nr & (PROBE_SYSCALLS_MAX - 1)].dir == 0)
+		tell_passed();
 	return 0;
 }
 

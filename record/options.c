@@ -64,7 +64,7 @@ void options_parse(struct options *o, int argc, char **argv)
 	struct cli c;
 	int key;
 
-	*o = (struct options){.follow = true, .tls = TLS_AUTO, .snaplen = PROBE_PAYLOAD_MAX};
+	*o = (struct options){.follow = true, .tls = TLS_AUTO, .snaplen = UINT64_MAX};
 	cli_start(&c, table, argc, argv);
 	while ((key = cli_next(&c)) != -1) {
 		switch (key) {
@@ -88,7 +88,7 @@ void options_parse(struct options *o, int argc, char **argv)
 			o->tls = parse_tls(&c);
 			break;
 		case KEY_SNAPLEN:
-			o->snaplen = cli_size(&c, 0, PROBE_PAYLOAD_MAX);
+			o->snaplen = cli_size(&c, 0, UINT64_MAX);
 			break;
 		case KEY_HEADERS_ONLY:
 			o->snaplen = 0;

@@ -18,24 +18,63 @@
 #include "map.h"
 #include "record/symbols.h"
 
-/* The system calls that are recorded, and how their arguments are read. */
-static const struct {
+/* The system calls that are recorded, and how their arguments are read. arm64 has but the newer ones. */
+struct recorded {
 	long nr;
 	struct probe_syscall how;
-} recorded[] = {
+};
+
+static const struct recorded recorded[] = {
         {SYS_read, {FDTAPE_CALL_READ, PROBE_SHAPE_BUF, FDTAPE_IN}},
         {SYS_write, {FDTAPE_CALL_WRITE, PROBE_SHAPE_BUF, FDTAPE_OUT}},
+        {SYS_pread64, {FDTAPE_CALL_PREAD64, PROBE_SHAPE_PBUF, FDTAPE_IN}},
+        {SYS_pwrite64, {FDTAPE_CALL_PWRITE64, PROBE_SHAPE_PBUF, FDTAPE_OUT}},
         {SYS_readv, {FDTAPE_CALL_READV, PROBE_SHAPE_IOV, FDTAPE_IN}},
         {SYS_writev, {FDTAPE_CALL_WRITEV, PROBE_SHAPE_IOV, FDTAPE_OUT}},
+        {SYS_preadv, {FDTAPE_CALL_PREADV, PROBE_SHAPE_PIOV, FDTAPE_IN}},
+        {SYS_pwritev, {FDTAPE_CALL_PWRITEV, PROBE_SHAPE_PIOV, FDTAPE_OUT}},
+        {SYS_preadv2, {FDTAPE_CALL_PREADV2, PROBE_SHAPE_PIOV, FDTAPE_IN}},
+        {SYS_pwritev2, {FDTAPE_CALL_PWRITEV2, PROBE_SHAPE_PIOV, FDTAPE_OUT}},
         {SYS_recvfrom, {FDTAPE_CALL_RECVFROM, PROBE_SHAPE_SOCKBUF, FDTAPE_IN}},
         {SYS_sendto, {FDTAPE_CALL_SENDTO, PROBE_SHAPE_SOCKBUF, FDTAPE_OUT}},
         {SYS_recvmsg, {FDTAPE_CALL_RECVMSG, PROBE_SHAPE_MSG, FDTAPE_IN}},
         {SYS_sendmsg, {FDTAPE_CALL_SENDMSG, PROBE_SHAPE_MSG, FDTAPE_OUT}},
+        {SYS_recvmmsg, {FDTAPE_CALL_RECVMMSG, PROBE_SHAPE_MMSG, FDTAPE_IN}},
+        {SYS_sendmmsg, {FDTAPE_CALL_SENDMMSG, PROBE_SHAPE_MMSG, FDTAPE_OUT}},
+        {SYS_sendfile, {FDTAPE_CALL_SENDFILE, PROBE_SHAPE_SENDFILE, FDTAPE_OUT}},
+        {SYS_splice, {FDTAPE_CALL_SPLICE, PROBE_SHAPE_SPLICE, FDTAPE_OUT}},
+        {SYS_tee, {FDTAPE_CALL_TEE, PROBE_SHAPE_TEE, FDTAPE_OUT}},
+        {SYS_vmsplice, {FDTAPE_CALL_VMSPLICE, PROBE_SHAPE_VMSPLICE, FDTAPE_OUT}},
+        {SYS_copy_file_range, {FDTAPE_CALL_COPY_FILE_RANGE, PROBE_SHAPE_SPLICE, FDTAPE_OUT}},
         {SYS_socket, {FDTAPE_CALL_SOCKET, PROBE_SHAPE_SOCKET, FDTAPE_IN}},
+        {SYS_socketpair, {FDTAPE_CALL_SOCKETPAIR, PROBE_SHAPE_PAIR, FDTAPE_IN}},
         {SYS_connect, {FDTAPE_CALL_CONNECT, PROBE_SHAPE_CONNECT, FDTAPE_IN}},
         {SYS_accept, {FDTAPE_CALL_ACCEPT, PROBE_SHAPE_ACCEPT, FDTAPE_IN}},
         {SYS_accept4, {FDTAPE_CALL_ACCEPT4, PROBE_SHAPE_ACCEPT, FDTAPE_IN}},
+        {SYS_bind, {FDTAPE_CALL_BIND, PROBE_SHAPE_BIND, FDTAPE_IN}},
+        {SYS_listen, {FDTAPE_CALL_LISTEN, PROBE_SHAPE_LISTEN, FDTAPE_IN}},
+        {SYS_shutdown, {FDTAPE_CALL_SHUTDOWN, PROBE_SHAPE_SHUTDOWN, FDTAPE_IN}},
+        {SYS_setsockopt, {FDTAPE_CALL_SETSOCKOPT, PROBE_SHAPE_SETSOCKOPT, FDTAPE_IN}},
+        {SYS_getsockopt, {FDTAPE_CALL_GETSOCKOPT, PROBE_SHAPE_GETSOCKOPT, FDTAPE_IN}},
+        {SYS_dup, {FDTAPE_CALL_DUP, PROBE_SHAPE_DUP, FDTAPE_IN}},
+        {SYS_dup3, {FDTAPE_CALL_DUP3, PROBE_SHAPE_DUP2, FDTAPE_OUT}},
+        {SYS_fcntl, {FDTAPE_CALL_FCNTL, PROBE_SHAPE_FCNTL, FDTAPE_IN}},
         {SYS_close, {FDTAPE_CALL_CLOSE, PROBE_SHAPE_CLOSE, FDTAPE_IN}},
+        {SYS_close_range, {FDTAPE_CALL_CLOSE_RANGE, PROBE_SHAPE_CLOSE_RANGE, FDTAPE_IN}},
+#ifdef SYS_dup2
+        {SYS_dup2, {FDTAPE_CALL_DUP2, PROBE_SHAPE_DUP2, FDTAPE_IN}},
+#endif
+};
+
+/* Those that matter for files and pipes alone. */
+static const struct recorded recorded_of_files[] = {
+        {SYS_openat, {FDTAPE_CALL_OPENAT, PROBE_SHAPE_OPENAT, FDTAPE_IN}},
+        {SYS_pipe2, {FDTAPE_CALL_PIPE2, PROBE_SHAPE_PIPE, FDTAPE_OUT}},
+#ifdef SYS_open
+        {SYS_open, {FDTAPE_CALL_OPEN, PROBE_SHAPE_OPEN, FDTAPE_IN}},
+        {SYS_creat, {FDTAPE_CALL_CREAT, PROBE_SHAPE_OPEN, FDTAPE_IN}},
+        {SYS_pipe, {FDTAPE_CALL_PIPE, PROBE_SHAPE_PIPE, FDTAPE_IN}},
+#endif
 };
 
 /* The functions that are probed, with the programs for their entry and return. */
@@ -67,6 +106,8 @@ struct probes {
 	probes_take *take;
 	void *take_context;
 	bool keys, calls;
+	const char *attachment;
+	struct probe_syscall how[PROBE_SYSCALLS_MAX];
 	struct bpf_link **links; /* of the files' probes */
 	size_t n_links;
 	struct file_id *files;
@@ -126,20 +167,117 @@ static int on_record(void *context, void *record, size_t size)
 	return p->take(p->take_context, record, size);
 }
 
+/* ---- the choice ------------------------------------------------------------------------------------------------- */
+
+/* The character at *at, or those of a set, as bits; moves *at behind it. */
+static void take_set(const char **at, __u64 set[4])
+{
+	const char *p = *at;
+	bool not = false, first = true;
+
+	if (*p == '?') {
+		memset(set, 0xff, 4 * sizeof *set);
+		*at = p + 1;
+		return;
+	}
+	if (*p != '[' || !strchr(p + 1, ']')) {
+		set[(uint8_t)*p >> 6] |= 1ull << (*p & 63);
+		*at = p + 1;
+		return;
+	}
+	p++;
+	if (*p == '!' || *p == '^') {
+		not = true;
+		p++;
+	}
+	for (; *p && (*p != ']' || first); p++, first = false) {
+		unsigned low = (uint8_t)*p, high = low;
+
+		if (p[1] == '-' && p[2] && p[2] != ']') {
+			high = (uint8_t)p[2];
+			p += 2;
+		}
+		for (unsigned c = low; c <= high; c++)
+			set[c >> 6] |= 1ull << (c & 63);
+	}
+	for (int i = 0; i < 4 && not ; i++)
+		set[i] = ~set[i];
+	*at = *p ? p + 1 : p;
+}
+
+static void translate_pattern(struct probe_pattern *to, const char *pattern)
+{
+	bool star = false;
+
+	while (*pattern && to->n < PROBE_PATTERN_MAX) {
+		if (*pattern == '*') {
+			star = true;
+			pattern++;
+			continue;
+		}
+		to->star[to->n] = star;
+		star = false;
+		take_set(&pattern, to->set[to->n++]);
+	}
+	to->open_end = star;
+}
+
+static void translate_choice(struct probe_choice *to, const struct choice *from)
+{
+	to->need = (from->n_pids ? PROBE_CHOSEN_PID : 0) | (choice_asks_image(from) ? PROBE_CHOSEN_IMAGE : 0);
+	to->follow = from->follow;
+	to->n_exes = (uint32_t)from->n_exes;
+	to->n_comms = (uint32_t)from->n_comms;
+	to->n_uids = (uint32_t)from->n_uids;
+	to->n_cgroups = (uint32_t)from->n_cgroups;
+	to->n_ports = (uint32_t)from->n_ports;
+	memcpy(to->uid, from->uid, sizeof to->uid);
+	memcpy(to->port, from->port, sizeof to->port);
+	for (size_t i = 0; i < from->n_cgroups; i++) {
+		to->cgroup[i] = from->cgroup[i].id;
+		to->cgroup_level[i] = from->cgroup[i].level;
+	}
+	for (size_t i = 0; i < from->n_comms; i++)
+		memcpy(to->comm[i], from->comm[i], sizeof to->comm[i]);
+	for (size_t i = 0; i < from->n_exes; i++)
+		translate_pattern(&to->exe[i], from->exe[i]);
+}
+
+_Static_assert(CHOICE_EXES <= PROBE_EXES && CHOICE_COMMS <= PROBE_COMMS && CHOICE_PATTERN_MAX <= PROBE_PATTERN_MAX,
+               "what can be asked for");
+_Static_assert(CHOICE_UIDS == PROBE_UIDS && CHOICE_PORTS == PROBE_PORTS && CHOICE_CGROUPS <= PROBE_CGROUPS, "likewise");
+
+/* ---- loading ---------------------------------------------------------------------------------------------------- */
+
+static void record_calls(struct probes *p, const struct recorded *calls, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		memcpy((void *)&p->object->rodata->syscalls[calls[i].nr], &calls[i].how, sizeof calls[i].how);
+		p->how[calls[i].nr] = calls[i].how;
+	}
+}
+
 static int load(struct probes *p, const struct probes_options *options)
 {
+	struct probe_choice choice = {0};
 	int error;
 
 	p->object = fdtape__open();
 	if (!p->object)
 		return fail(p, -errno, "the probes can't be opened: %s", strerror(errno));
+	translate_choice(&choice, options->choice);
+	memcpy((void *)&p->object->rodata->choice, &choice, sizeof choice);
 	p->object->rodata->own_tgid = (uint32_t)getpid();
-	p->object->rodata->choose_all = options->all;
-	p->object->rodata->follow = options->follow;
 	p->object->rodata->ring_size = options->ring;
 	p->object->rodata->payload_max = options->payload;
-	for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++)
-		memcpy((void *)&p->object->rodata->syscalls[recorded[i].nr], &recorded[i].how, sizeof recorded[i].how);
+	p->object->rodata->files = options->files_payload ? 2 : options->files ? 1 : 0;
+	p->object->rodata->durations = !options->lean;
+	p->object->rodata->skip_again = options->lean;
+	record_calls(p, recorded, sizeof recorded / sizeof *recorded);
+	if (options->files || options->files_payload)
+		record_calls(p, recorded_of_files, sizeof recorded_of_files / sizeof *recorded_of_files);
+	if (options->lean)
+		bpf_program__set_autoload(p->object->progs.fdtape_sys_enter, false);
 	bpf_map__set_max_entries(p->object->maps.ring, (uint32_t)options->ring);
 	error = fdtape__load(p->object);
 	if (error == -EPERM)
@@ -153,6 +291,7 @@ static int load(struct probes *p, const struct probes_options *options)
 	error = fdtape__attach(p->object);
 	if (error)
 		return fail(p, error, "the probes can't be attached: %s", strerror(-error));
+	p->attachment = options->lean ? "tp_btf sys_exit" : "tp_btf sys_enter, sys_exit";
 	p->ring = ring_buffer__new(bpf_map__fd(p->object->maps.ring), on_record, p, NULL);
 	if (!p->ring)
 		return fail(p, -errno, "the ring buffer can't be mapped: %s", strerror(errno));
@@ -237,13 +376,20 @@ int probes_attach_file(struct probes *p, const char *path)
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
 
-int probes_choose(struct probes *p, pid_t pid)
+int probes_choose(struct probes *p, pid_t pid, bool named, bool image)
 {
-	uint32_t key = (uint32_t)pid, one = 1;
+	uint32_t key = (uint32_t)pid, why = (named ? PROBE_CHOSEN_PID : 0) | (image ? PROBE_CHOSEN_IMAGE : 0), was = 0;
 
-	if (bpf_map_update_elem(bpf_map__fd(p->object->maps.chosen), &key, &one, BPF_ANY))
+	bpf_map_lookup_elem(bpf_map__fd(p->object->maps.chosen), &key, &was);
+	why |= was;
+	if (bpf_map_update_elem(bpf_map__fd(p->object->maps.chosen), &key, &why, BPF_ANY))
 		return fail(p, -errno, "process %d can't be chosen: %s", pid, strerror(errno));
 	return 0;
+}
+
+const char *probes_attachment(const struct probes *p)
+{
+	return p->attachment;
 }
 
 int probes_drain(struct probes *p, probes_take *take, void *context)
@@ -284,11 +430,44 @@ bool probes_fd(struct probes *p, uint32_t tgid, int32_t fd, struct probe_flow_st
 	return bpf_map_lookup_elem(bpf_map__fd(p->object->maps.flows), &key, state) == 0;
 }
 
-void probes_forget_fd(struct probes *p, uint32_t tgid, int32_t fd)
+void probes_forget_fd(struct probes *p, uint32_t tgid, int32_t fd, uint64_t flow)
 {
 	struct probe_fd key = {.tgid = tgid, .fd = fd};
+	struct probe_flow_state state;
 
-	bpf_map_delete_elem(bpf_map__fd(p->object->maps.flows), &key);
+	if (probes_fd(p, tgid, fd, &state) && state.id == flow)
+		bpf_map_delete_elem(bpf_map__fd(p->object->maps.flows), &key);
+}
+
+void probes_take_unsettled(struct probes *p, void (*take)(void *context, const struct probe_flow_state *state),
+                           void *context)
+{
+	int fd = bpf_map__fd(p->object->maps.unsettled);
+	struct probe_flow_state state;
+	uint64_t key;
+
+	while (bpf_map_get_next_key(fd, NULL, &key) == 0) {
+		if (bpf_map_lookup_elem(fd, &key, &state) == 0)
+			take(context, &state);
+		if (bpf_map_delete_elem(fd, &key) != 0)
+			break;
+	}
+}
+
+void probes_inflight(struct probes *p,
+                     void (*found)(void *context, uint32_t tid, const struct probe_inflight *call,
+                                   const struct probe_syscall *how),
+                     void *context)
+{
+	int fd = bpf_map__fd(p->object->maps.inflight);
+	struct probe_inflight call;
+	uint32_t tid, *last = NULL;
+
+	while (bpf_map_get_next_key(fd, last, &tid) == 0) {
+		if (bpf_map_lookup_elem(fd, &tid, &call) == 0 && call.armed && call.nr < PROBE_SYSCALLS_MAX)
+			found(context, tid, &call, &p->how[call.nr]);
+		last = &tid;
+	}
 }
 
 const char *probes_message(const struct probes *p)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "bpf/probe_abi.h"
+#include "record/choice.h"
 
 /*
  * The probes: loaded, attached, drained. Everything that speaks to libbpf is in probes.c.
@@ -16,12 +17,14 @@
 struct probes;
 
 struct probes_options {
-	bool all;         /* every process */
-	bool follow;      /* children of chosen processes */
-	bool keys;        /* TLS secrets */
-	bool calls;       /* TLS library calls */
-	size_t ring;      /* bytes, a power of two */
-	uint64_t payload; /* bytes kept of each call's payload, at most PROBE_PAYLOAD_MAX */
+	const struct choice *choice;
+	bool keys;          /* TLS secrets */
+	bool calls;         /* TLS library calls */
+	bool files;         /* calls on files and pipes as well */
+	bool files_payload; /* with what they carry */
+	bool lean;          /* no durations, no calls that only returned EAGAIN */
+	size_t ring;        /* bytes, a power of two */
+	uint64_t payload;   /* bytes kept of each call's payload; UINT64_MAX: all */
 };
 
 /* Loads and attaches everything that belongs to no file. *probes must be freed whatever is returned. */
@@ -31,8 +34,12 @@ int probes_open(struct probes **probes, const struct probes_options *options);
  * are no error. The number of probed functions, or -errno. */
 int probes_attach_file(struct probes *probes, const char *path);
 
-/* Chooses a process (its children too, from now on). */
-int probes_choose(struct probes *probes, pid_t pid);
+/* Chooses a process: `named` for its own sake (its children too, from now on, if that was asked for), `image` because
+ * its executable and name are what was asked for. */
+int probes_choose(struct probes *probes, pid_t pid, bool named, bool image);
+
+/* What is attached, for the tape: "tp_btf sys_enter, sys_exit". */
+const char *probes_attachment(const struct probes *probes);
 
 /* Hands every record that is in the ring to take(), in order; `size` is the whole record's. The number of records, or
  * -errno, or what take() returned if that was negative. */
@@ -42,9 +49,20 @@ int probes_drain(struct probes *probes, probes_take *take, void *context);
 /* Sums over the CPUs. */
 int probes_stats(struct probes *probes, struct probe_stats *stats);
 
-/* What the probes know of an fd's flow now; false: nothing. probes_forget_fd() makes room. */
+/* What the probes know of an fd's flow now; false: nothing. */
 bool probes_fd(struct probes *probes, uint32_t tgid, int32_t fd, struct probe_flow_state *state);
-void probes_forget_fd(struct probes *probes, uint32_t tgid, int32_t fd);
+/* Makes room, if the fd is that flow still. */
+void probes_forget_fd(struct probes *probes, uint32_t tgid, int32_t fd, uint64_t flow);
+
+/* Hands over, once each, the flows that ended without being told of. */
+void probes_take_unsettled(struct probes *probes, void (*take)(void *context, const struct probe_flow_state *state),
+                           void *context);
+
+/* The calls that have not returned yet. */
+void probes_inflight(struct probes *probes,
+                     void (*found)(void *context, uint32_t tid, const struct probe_inflight *call,
+                                   const struct probe_syscall *how),
+                     void *context);
 
 const char *probes_message(const struct probes *probes);
 /* What libbpf and the kernel's verifier said in full (its end, if it was long); "" if they were silent. */

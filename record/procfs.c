@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 void procfs_join_arguments(char *line, size_t size, const char *arguments, size_t len)
@@ -34,6 +35,69 @@ static ssize_t read_file(pid_t pid, const char *name, char *buffer, size_t size)
 	return n;
 }
 
+/* Field 22 of /proc/PID/stat counts ticks since boot, suspend included. */
+static uint64_t start_time(pid_t pid)
+{
+	struct timespec mono, boot;
+	char stat[1024], *field;
+	ssize_t n = read_file(pid, "stat", stat, sizeof stat - 1);
+	int64_t asleep, started;
+
+	stat[n > 0 ? n : 0] = 0;
+	field = strrchr(stat, ')'); /* the name may hold anything */
+	for (int i = 2; field && i < 22; i++)
+		field = strchr(field + 1, ' ');
+	if (!field)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	asleep = (boot.tv_sec - mono.tv_sec) * INT64_C(1000000000) + boot.tv_nsec - mono.tv_nsec;
+	started =
+	        (int64_t)(strtoull(field, NULL, 10) * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK))) - asleep;
+	return started > 0 ? (uint64_t)started : 0;
+}
+
+bool procfs_lives(pid_t pid)
+{
+	char stat[1024];
+	const char *state;
+	ssize_t n = read_file(pid, "stat", stat, sizeof stat - 1);
+
+	if (n <= 0)
+		return false;
+	stat[n] = 0;
+	state = strrchr(stat, ')');
+	return state && state[1] && state[2] != 'Z' && state[2] != 'X';
+}
+
+bool procfs_cgroup(pid_t pid, char *path, size_t size)
+{
+	char text[4096];
+	const char *line;
+	ssize_t n = read_file(pid, "cgroup", text, sizeof text - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!line)
+		return false;
+	line += *line == '\n';
+	snprintf(path, size, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+	return true;
+}
+
+void procfs_thread_name(pid_t pid, pid_t tid, char name[static 16])
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "task/%d/comm", tid);
+	n = read_file(pid, path, name, 15);
+	name[n > 0 ? n : 0] = 0;
+	name[strcspn(name, "\n")] = 0;
+}
+
 bool procfs_read(pid_t pid, struct procfs_process *p)
 {
 	char status[4096], path[64];
@@ -52,6 +116,7 @@ bool procfs_read(pid_t pid, struct procfs_process *p)
 		strtoul(field + 5, &end, 10);
 		p->uid = (uint32_t)strtoul(end, NULL, 10);
 	}
+	p->started = start_time(pid);
 	n = read_file(pid, "comm", p->comm, sizeof p->comm - 1);
 	if (n > 0)
 		p->comm[strcspn(p->comm, "\n")] = 0;

@@ -14,6 +14,7 @@
 struct procfs_process {
 	uint32_t ppid;
 	uint32_t uid;
+	uint64_t started; /* CLOCK_MONOTONIC, ns */
 	char comm[16];
 	char exe[PATH_MAX];
 	char cmdline[PROCFS_CMDLINE_MAX]; /* arguments, joined by single spaces */
@@ -21,6 +22,15 @@ struct procfs_process {
 
 /* False: there is no such process. */
 bool procfs_read(pid_t pid, struct procfs_process *process);
+
+/* Whether it is there, and no zombie. */
+bool procfs_lives(pid_t pid);
+
+/* The process' path in cgroup v2; false: not known. */
+bool procfs_cgroup(pid_t pid, char *path, size_t size);
+
+/* "" if it can't be read. */
+void procfs_thread_name(pid_t pid, pid_t tid, char name[static 16]);
 
 /* Calls found() for each process that descends from pid, itself left out. */
 void procfs_descendants(pid_t pid, void (*found)(void *context, pid_t pid), void *context);

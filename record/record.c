@@ -35,6 +35,7 @@
 
 struct recorder {
 	struct options options;
+	struct choice choice;
 	struct command command;
 	bool running; /* the command is */
 	int command_status;
@@ -178,28 +179,30 @@ static void choose_descendant(void *context, pid_t pid)
 {
 	struct recorder *r = context;
 
-	probes_choose(r->probes, pid);
+	probes_choose(r->probes, pid, true, false);
 	translate_process(r->translate, pid);
 }
 
 static int start_probes(struct recorder *r)
 {
 	struct probes_options options = {
-	        .all = r->options.all,
-	        .follow = r->options.follow,
+	        .choice = &r->choice,
 	        .keys = r->options.tls & TLS_KEYS,
 	        .calls = r->options.tls & TLS_CALLS,
 	        .ring = RING_SIZE,
 	        .payload = r->options.snaplen,
 	};
 
+	r->choice.all = r->options.all;
+	r->choice.follow = r->options.follow;
+	r->choice.n_pids = r->options.all ? 0 : 1;
 	if (probes_open(&r->probes, &options) != 0) {
 		cli_warn("%s", probes_message(r->probes));
 		if (r->options.verbosity > 0 || (geteuid() == 0 && *probes_log()))
 			cli_warn("the kernel's last words:\n%s", probes_log());
 		return -1;
 	}
-	r->translate = translate_new(r->writer, r->probes, r->started);
+	r->translate = translate_new(r->writer, r->probes, r->started, r->options.snaplen > 0);
 	if (!r->translate) {
 		cli_warn("no memory");
 		return -1;
@@ -214,7 +217,7 @@ static int choose(struct recorder *r)
 	if (r->options.command) {
 		attach_file(r, r->command.path);
 		/* It is not defined yet: the first that the tape knows of it is its exec. */
-		if (probes_choose(r->probes, r->command.pid) != 0) {
+		if (probes_choose(r->probes, r->command.pid, true, false) != 0) {
 			cli_warn("%s", probes_message(r->probes));
 			return -1;
 		}
@@ -227,7 +230,7 @@ static int choose(struct recorder *r)
 			cli_warn("there is no process %d", pid);
 			return -1;
 		}
-		if (probes_choose(r->probes, pid) != 0) {
+		if (probes_choose(r->probes, pid, true, false) != 0) {
 			cli_warn("%s", probes_message(r->probes));
 			return -1;
 		}

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -82,4 +84,53 @@ out:
 	elf_end(elf);
 	close(fd);
 	return result;
+}
+
+static bool find_build_id(Elf *elf, char build_id[static SYMBOLS_BUILD_ID_MAX])
+{
+	GElf_Phdr segment;
+	GElf_Nhdr note;
+	size_t n = 0;
+
+	elf_getphdrnum(elf, &n);
+	for (size_t i = 0; i < n; i++) {
+		Elf_Data *data;
+		size_t at = 0, next, name, value;
+
+		if (!gelf_getphdr(elf, (int)i, &segment) || segment.p_type != PT_NOTE)
+			continue;
+		data = elf_getdata_rawchunk(elf, (int64_t)segment.p_offset, segment.p_filesz,
+		                            segment.p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+		while (data && (next = gelf_getnote(data, at, &note, &name, &value)) > 0) {
+			const uint8_t *id = (const uint8_t *)data->d_buf + value;
+
+			at = next;
+			if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != sizeof "GNU" ||
+			    memcmp((const char *)data->d_buf + name, "GNU", sizeof "GNU") != 0 ||
+			    2 * (size_t)note.n_descsz >= SYMBOLS_BUILD_ID_MAX)
+				continue;
+			for (size_t b = 0; b < note.n_descsz; b++)
+				snprintf(build_id + 2 * b, 3, "%02x", id[b]);
+			build_id[2 * note.n_descsz] = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+int symbols_build_id(const char *path, char build_id[static SYMBOLS_BUILD_ID_MAX])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool found = false;
+	Elf *elf;
+
+	if (fd < 0)
+		return -ENOENT;
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (elf)
+		found = find_build_id(elf, build_id);
+	elf_end(elf);
+	close(fd);
+	return found ? 0 : -ENOENT;
 }

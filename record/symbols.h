@@ -13,4 +13,8 @@
  */
 int symbols_find(const char *path, const char *const *names, size_t n, uint64_t *offsets);
 
+/* The file's GNU build id (the note NT_GNU_BUILD_ID) in hex. 0, or -ENOENT: it has none, or can't be read. */
+#define SYMBOLS_BUILD_ID_MAX 129 /* 64 bytes, and the NUL */
+int symbols_build_id(const char *path, char build_id[static SYMBOLS_BUILD_ID_MAX]);
+
 #endif

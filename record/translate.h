@@ -2,6 +2,7 @@
 #ifndef TRANSLATE_H
 #define TRANSLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,10 +22,15 @@ struct translate_totals {
 	uint64_t captured;
 	uint64_t lost_events; /* never arrived; as far as is known */
 	uint64_t flows;       /* of fds */
+	struct {              /* by enum fdtape_loss_reason, as put on the tape */
+		uint64_t count;
+		uint64_t bytes;
+	} losses[FDTAPE_LOSS_REASONS];
 };
 
-/* The writer and the probes stay the caller's; `started` is when recording began. NULL: no memory. */
-struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started);
+/* The writer and the probes stay the caller's; `started` is when recording began; `payload`: bytes are kept. NULL: no
+ * memory. */
+struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload);
 
 /* Called for each process image that was chosen, so that its libraries can be probed. */
 void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), void *context);
@@ -40,6 +46,10 @@ int translate_losses(struct translate *t, uint64_t now);
 
 /* No more records: gives what was waiting for more, and each open flow as it stands. */
 int translate_finish(struct translate *t, uint64_t now);
+
+/* From now on items go to another writer, which is told first of every process, thread and flow that lives. With
+ * `anew`, its offsets begin at 0 now, as if recording had begun now; otherwise they go on. */
+int translate_switch(struct translate *t, struct fdtape_writer *writer, bool anew);
 
 struct translate_totals translate_totals(const struct translate *t);
 

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Processes and threads: what the kernel tells at fork and exec is certain; what it does not (the whole of a long
+ * command line, the cgroup, the build id) is read from /proc, where a process that has ended is not found any more -
+ * then it is left out, or taken from the parent, never waited for.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/procfs.h"
+#include "record/symbols.h"
+#include "record/translate_state.h"
+
+int put_process(struct translate *t, const struct process *p, uint64_t time)
+{
+	struct fdtape_item item = {.type = FDTAPE_ITEM_PROCESS,
+	                           .process = {.pid = p->pid,
+	                                       .ppid = p->ppid,
+	                                       .uid = p->uid,
+	                                       .time = time,
+	                                       .comm = p->comm,
+	                                       .exe = p->exe,
+	                                       .cmdline = p->cmdline,
+	                                       .started = p->started,
+	                                       .build_id = p->build_id,
+	                                       .cgroup = p->cgroup}};
+
+	return fdtape_writer_put(t->writer, &item);
+}
+
+static bool set_string(char **to, const char *from)
+{
+	char *copy = strdup(from);
+
+	if (!copy)
+		return false;
+	free(*to);
+	*to = copy;
+	return true;
+}
+
+void free_process(struct process *p)
+{
+	free(p->exe);
+	free(p->cmdline);
+	free(p->build_id);
+	free(p->cgroup);
+	free(p->tls_library);
+	free(p);
+}
+
+/* The process' entry, made if there is none; NULL: no memory. */
+static struct process *process_entry(struct translate *t, uint32_t pid, bool *fresh)
+{
+	struct process *p = map_get(&t->processes, pid);
+
+	*fresh = !p;
+	if (p)
+		return p;
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->pid = pid;
+	p->uid = UINT32_MAX;
+	if (set_string(&p->exe, "") && set_string(&p->cmdline, "") && set_string(&p->build_id, "") &&
+	    set_string(&p->cgroup, "") && map_put(&t->processes, pid, p))
+		return p;
+	free_process(p);
+	return NULL;
+}
+
+/* What only /proc and the executable's file tell. */
+static bool look_closer(struct process *p)
+{
+	char text[PATH_MAX], build_id[SYMBOLS_BUILD_ID_MAX];
+
+	if (procfs_cgroup((pid_t)p->pid, text, sizeof text) && !set_string(&p->cgroup, text))
+		return false;
+	snprintf(text, sizeof text, "/proc/%u/exe", p->pid);
+	if (symbols_build_id(text, build_id) != 0)
+		*build_id = 0;
+	return set_string(&p->build_id, build_id);
+}
+
+int translate_process(struct translate *t, pid_t pid)
+{
+	struct procfs_process found;
+	bool fresh;
+	struct process *p = process_entry(t, (uint32_t)pid, &fresh);
+
+	if (!p)
+		return FDTAPE_ERR_MEMORY;
+	if (!fresh)
+		return 0;
+	procfs_read(pid, &found);
+	p->ppid = found.ppid;
+	p->uid = found.uid;
+	p->started = found.started;
+	memcpy(p->comm, found.comm, sizeof p->comm);
+	if (!set_string(&p->exe, found.exe) || !set_string(&p->cmdline, found.cmdline) || !look_closer(p))
+		return FDTAPE_ERR_MEMORY;
+	if (t->image)
+		t->image(t->image_context, pid);
+	return put_process(t, p, 0);
+}
+
+struct process *process_of(struct translate *t, uint32_t pid, int *error)
+{
+	struct process *p = map_get(&t->processes, pid);
+
+	*error = p ? 0 : translate_process(t, (pid_t)pid);
+	return p ? p : map_get(&t->processes, pid);
+}
+
+/* ---- threads ---------------------------------------------------------------------------------------------------- */
+
+static int put_thread(struct translate *t, const struct process *p, const struct thread *thread, uint64_t time)
+{
+	/* A name that is the process' need not be told, unless it was another before. */
+	struct fdtape_item item = {.type = FDTAPE_ITEM_THREAD,
+	                           .thread = {.pid = p->pid, .tid = thread->tid, .time = time, .comm = thread->comm}};
+
+	return fdtape_writer_put(t->writer, &item);
+}
+
+int put_threads(struct translate *t, const struct process *p, uint64_t time)
+{
+	int error = 0;
+
+	for (const struct thread *i = p->threads; i && !error; i = i->next)
+		if (strcmp(i->comm, p->comm) != 0)
+			error = put_thread(t, p, i, time);
+	return error;
+}
+
+static struct thread *new_thread(struct translate *t, struct process *p, uint32_t tid)
+{
+	struct thread *thread = calloc(1, sizeof *thread);
+
+	if (!thread || !map_put(&t->threads, tid, thread)) {
+		free(thread);
+		return NULL;
+	}
+	thread->tid = tid;
+	thread->next = p->threads;
+	p->threads = thread;
+	return thread;
+}
+
+int thread_seen(struct translate *t, struct process *p, uint32_t tid, uint64_t time)
+{
+	struct thread *thread;
+
+	if (tid == p->pid || map_get(&t->threads, tid))
+		return 0;
+	thread = new_thread(t, p, tid);
+	if (!thread)
+		return FDTAPE_ERR_MEMORY;
+	procfs_thread_name((pid_t)p->pid, (pid_t)tid, thread->comm);
+	return *thread->comm && strcmp(thread->comm, p->comm) != 0 ? put_thread(t, p, thread, time) : 0;
+}
+
+static void forget_threads(struct translate *t, struct process *p)
+{
+	struct thread *thread;
+
+	while ((thread = p->threads)) {
+		p->threads = thread->next;
+		map_take(&t->threads, thread->tid);
+		free(thread);
+	}
+}
+
+int on_name(struct translate *t, const struct probe_name *r)
+{
+	int error;
+	struct process *p = process_of(t, r->tgid, &error);
+	struct thread *thread;
+
+	if (error || !p)
+		return error ? error : FDTAPE_ERR_MEMORY;
+	if (r->tid == r->tgid) {
+		memcpy(p->comm, r->comm, sizeof p->comm);
+		p->comm[sizeof p->comm - 1] = 0;
+		return put_process(t, p, r->time);
+	}
+	thread = map_get(&t->threads, r->tid);
+	if (!thread && !(thread = new_thread(t, p, r->tid)))
+		return FDTAPE_ERR_MEMORY;
+	memcpy(thread->comm, r->comm, sizeof thread->comm);
+	thread->comm[sizeof thread->comm - 1] = 0;
+	return put_thread(t, p, thread, r->time);
+}
+
+/* ---- a process' life -------------------------------------------------------------------------------------------- */
+
+int on_exec(struct translate *t, const struct probe_exec *r)
+{
+	char line[PROBE_ARGS_MAX + 1], path[PROBE_PATH_MAX + 1];
+	size_t path_len = r->path_len < PROBE_PATH_MAX ? r->path_len : PROBE_PATH_MAX;
+	struct procfs_process now;
+	bool fresh;
+	struct process *p = process_entry(t, r->tgid, &fresh);
+	struct fdtape_item item = {
+	        .type = FDTAPE_ITEM_EVENT,
+	        .event = {.time = r->time, .pid = r->tgid, .tid = r->tgid, .call = FDTAPE_CALL_EXEC, .fd = -1}};
+	int error;
+
+	if (!p)
+		return FDTAPE_ERR_MEMORY;
+	forget_threads(t, p); /* an exec ends all but one */
+	memcpy(path, r->path, path_len);
+	path[path_len] = 0;
+	procfs_join_arguments(line, sizeof line, r->args, r->args_len < PROBE_ARGS_MAX ? r->args_len : PROBE_ARGS_MAX);
+	p->ppid = r->ppid;
+	p->uid = r->uid;
+	p->started = r->started;
+	memcpy(p->comm, r->comm, sizeof p->comm);
+	p->comm[sizeof p->comm - 1] = 0;
+	free(p->tls_library);
+	p->tls_library = NULL;
+	if (!set_string(&p->exe, path) || !set_string(&p->cmdline, line))
+		return FDTAPE_ERR_MEMORY;
+	/* What did not fit may be in /proc, while the process lives and is still this image. */
+	if ((r->args_len >= PROBE_ARGS_MAX || !path_len || path_len == PROBE_PATH_MAX) &&
+	    procfs_read((pid_t)r->tgid, &now) && strncmp(now.comm, r->comm, sizeof now.comm) == 0) {
+		if (*now.exe && !set_string(&p->exe, now.exe))
+			return FDTAPE_ERR_MEMORY;
+		if (*now.cmdline && !set_string(&p->cmdline, now.cmdline))
+			return FDTAPE_ERR_MEMORY;
+	}
+	if (fresh && r->ppid) {
+		const struct process *parent = map_get(&t->processes, r->ppid);
+
+		if (parent && !set_string(&p->cgroup, parent->cgroup))
+			return FDTAPE_ERR_MEMORY;
+	}
+	if (!look_closer(p))
+		return FDTAPE_ERR_MEMORY;
+	if (t->image && r->chosen)
+		t->image(t->image_context, (pid_t)r->tgid);
+	error = put_process(t, p, r->time);
+	t->totals.events++;
+	if (!error)
+		error = fdtape_writer_put(t->writer, &item);
+	if (!error && !r->chosen)
+		error = end_flows(t, p, 0); /* they live on, unseen */
+	return error;
+}
+
+int on_fork(struct translate *t, const struct probe_fork *r)
+{
+	int error;
+	bool fresh;
+	struct process *parent = process_of(t, r->tgid, &error), *child = process_entry(t, r->child, &fresh);
+	struct fdtape_item item = {.type = FDTAPE_ITEM_EVENT,
+	                           .event = {.time = r->time,
+	                                     .pid = r->tgid,
+	                                     .tid = r->tid,
+	                                     .call = FDTAPE_CALL_FORK,
+	                                     .result = r->child,
+	                                     .fd = -1}};
+
+	if (error || !parent || !child)
+		return error ? error : FDTAPE_ERR_MEMORY;
+	child->ppid = r->tgid;
+	child->uid = r->uid;
+	child->started = r->time;
+	memcpy(child->comm, r->comm, sizeof child->comm);
+	if (!set_string(&child->exe, parent->exe) || !set_string(&child->cmdline, parent->cmdline) ||
+	    !set_string(&child->build_id, parent->build_id) || !set_string(&child->cgroup, parent->cgroup))
+		return FDTAPE_ERR_MEMORY;
+	t->totals.events++;
+	error = fdtape_writer_put(t->writer, &item);
+	return error ? error : put_process(t, child, r->time);
+}
+
+static int bury(struct translate *t, struct process *p, uint64_t time)
+{
+	int error = end_flows(t, p, time);
+
+	forget_threads(t, p);
+	map_take(&t->processes, p->pid);
+	free_process(p);
+	return error;
+}
+
+int on_exit_(struct translate *t, const struct probe_exit *r)
+{
+	int error;
+	struct process *p = process_of(t, r->tgid, &error);
+	struct fdtape_item item = {.type = FDTAPE_ITEM_EVENT,
+	                           .event = {.time = r->time,
+	                                     .pid = r->tgid,
+	                                     .tid = r->tid,
+	                                     .call = FDTAPE_CALL_EXIT,
+	                                     .result = r->code,
+	                                     .fd = -1}};
+
+	if (error || !p)
+		return error ? error : FDTAPE_ERR_MEMORY;
+	error = bury(t, p, r->time);
+	t->totals.events++;
+	return error ? error : fdtape_writer_put(t->writer, &item);
+}
+
+int bury_dead(struct translate *t, uint64_t now)
+{
+	uint32_t *dead = calloc(t->processes.used + 1, sizeof *dead);
+	struct process *p;
+	size_t n = 0, cursor = 0;
+	int error = 0;
+
+	if (!dead)
+		return FDTAPE_ERR_MEMORY;
+	while ((p = map_next(&t->processes, &cursor)))
+		if (!procfs_lives((pid_t)p->pid))
+			dead[n++] = p->pid;
+	for (size_t i = 0; i < n && !error; i++)
+		error = bury(t, map_get(&t->processes, dead[i]), now);
+	free(dead);
+	return error;
+}

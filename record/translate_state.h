@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef TRANSLATE_STATE_H
+#define TRANSLATE_STATE_H
+
+/* What the parts of translate share. */
+#include <stdbool.h>
+
+#include "map.h"
+#include "record/translate.h"
+
+struct process {
+	uint32_t pid, ppid, uid;
+	uint64_t started;
+	char comm[16];
+	char *exe;
+	char *cmdline;
+	char *build_id;
+	char *cgroup;
+	char *tls_library;      /* path of its libssl; NULL: not asked yet */
+	struct flow *flows;     /* open ones, newest first */
+	struct thread *threads; /* other than the leader, as far as they made a call */
+};
+
+struct thread {
+	uint32_t tid;
+	char comm[16];
+	struct thread *next;
+};
+
+struct flow {
+	uint64_t kernel_id;
+	struct fdtape_flow def; /* name is owned; offsets and bytes as the kernel counts them */
+	bool closing;           /* close() was entered; its event is to come, then the definition */
+	uint64_t next_offset[2];
+	uint64_t base[2]; /* where the tape that is written now begins: what it calls 0 */
+	struct process *process;
+	struct flow *next, **link; /* in the process' list */
+};
+
+/* A call's record that waits, with all payload that came for it; or another record behind such a one. */
+struct held {
+	struct held *next;
+	bool complete;
+	void *record; /* owned */
+	size_t fixed; /* bytes of it before the payload */
+	size_t len;   /* of the payload in it */
+	size_t room;
+	uint64_t given; /* payload that went before, in events of their own */
+};
+
+struct translate {
+	struct fdtape_writer *writer;
+	struct probes *probes;
+	bool payload; /* bytes are kept */
+	void (*image)(void *context, pid_t pid);
+	void *image_context;
+	struct map processes;   /* by pid */
+	struct map threads;     /* by tid; the processes' */
+	struct map flows;       /* by kernel id */
+	struct map assembling;  /* by tid: struct held, incomplete */
+	struct map derivations; /* by tid: struct probe_kdf, entered but not returned */
+	struct held *first, **last;
+	size_t held_bytes;
+	uint64_t n_flows;
+	uint8_t *reread; /* room for what is read again from files */
+	struct translate_totals totals;
+	struct fdtape_loss copied; /* moved within the kernel, and not told yet as lost */
+	struct probe_stats told;   /* losses that are on the tape */
+	uint64_t told_at;
+};
+
+/* ---- translate_process.c ---- */
+
+/* The process' entry, defined from /proc when it is met first; NULL: *error. */
+struct process *process_of(struct translate *t, uint32_t pid, int *error);
+/* Defines the thread's name when it is met first. */
+int thread_seen(struct translate *t, struct process *p, uint32_t tid, uint64_t time);
+int put_process(struct translate *t, const struct process *p, uint64_t time);
+int put_threads(struct translate *t, const struct process *p, uint64_t time);
+int on_exec(struct translate *t, const struct probe_exec *r);
+int on_fork(struct translate *t, const struct probe_fork *r);
+int on_name(struct translate *t, const struct probe_name *r);
+int on_exit_(struct translate *t, const struct probe_exit *r);
+/* Ends what is known of processes whose end was lost. */
+int bury_dead(struct translate *t, uint64_t now);
+/* Frees it; its flows must be gone. */
+void free_process(struct process *p);
+
+/* ---- translate_flow.c ---- */
+
+int on_flow(struct translate *t, const struct probe_flow *r, const uint8_t *path, size_t len);
+int put_flow(struct translate *t, const struct flow *f);
+void forget_flow(struct translate *t, struct flow *f);
+/* One that is new to us; NULL: *error. */
+struct flow *new_flow(struct translate *t, uint64_t kernel_id, uint32_t pid, int *error);
+/* Fetches the kernel's count of a flow that nothing more is heard of. */
+void settle_flow(struct translate *t, struct flow *f);
+/* Settles, puts and forgets all flows of a process, the oldest first; `closed`: when they ended, 0: they did not. */
+int end_flows(struct translate *t, struct process *p, uint64_t closed);
+/* The flow's id on the tape; 0: there is none. */
+uint64_t tape_flow(const struct translate *t, uint64_t kernel_id);
+/* What ended while the ring was full. */
+int settle_lost(struct translate *t);
+/* All open flows in the order of their ids, *n of them; NULL: none, or no memory. The caller frees it. */
+struct flow **open_flows(struct translate *t, size_t *n);
+
+/* ---- translate_call.c ---- */
+
+/* A call with `len` bytes of its payload, `given` of which came before; `last`: the rest is lost. */
+int on_call(struct translate *t, const struct probe_call *r, uint64_t given, const uint8_t *payload, size_t len,
+            bool last);
+/* The calls that did not return before the end. */
+int put_pending(struct translate *t, uint64_t now);
+
+#endif
