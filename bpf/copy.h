@@ -35,10 +35,12 @@ struct payload_scratch {
 	u64 len;
 	u64 iov; /* the next iovec */
 	u64 iovs;
+	u64 room; /* that they are in all, where that is asked for */
 	u64 left; /* payload bytes still to take */
 	u64 fill; /* of the chunk buffer */
 	u64 sent; /* payload bytes in records before this one */
 	u64 failed;
+	u64 counted; /* of the call's bytes, as lost */
 	/* What is sent. A DATA record's head takes the place of the call's end. */
 	struct probe_call call;
 	u8 data[PROBE_CHUNK_MAX];
@@ -51,6 +53,23 @@ struct {
 	__type(key, u32);
 	__type(value, struct payload_scratch);
 } payload_scratch SEC(".maps");
+
+/* Counts bytes of the call as lost. What was only peeked at comes again, and is not missing. */
+static __always_inline void lost_of_call(struct payload_scratch *s, enum probe_lost reason, u64 bytes)
+{
+	s->counted += bytes;
+	lost(reason, s->call.h.flags & PROBE_PEEK ? 0 : bytes);
+}
+
+/* How many of the call's payload bytes the ring can take now; what it can't is counted. */
+static __always_inline u64 ring_takes(struct payload_scratch *s, u64 bytes)
+{
+	u64 most = ring_room(bytes);
+
+	if (most < bytes)
+		lost_of_call(s, PROBE_LOST_PAYLOAD, bytes - most);
+	return most;
+}
 
 /* Sends the chunk buffer as the call's record or as a further one. */
 __attribute__((noinline)) int send_chunk(u32 more)
@@ -75,9 +94,9 @@ __attribute__((noinline)) int send_chunk(u32 more)
 			s->call.h.len = 0;
 			s->call.h.flags &= ~PROBE_MORE;
 			if (fill && !bpf_ringbuf_output(&ring, &s->call, sizeof s->call, BPF_RB_NO_WAKEUP))
-				lost(PROBE_LOST_PAYLOAD, fill + s->left);
+				lost_of_call(s, PROBE_LOST_PAYLOAD, fill + s->left);
 			else
-				lost(PROBE_LOST_RING, s->call.bytes);
+				lost_of_call(s, PROBE_LOST_RING, s->call.bytes - s->counted);
 			return 1;
 		}
 	} else {
@@ -90,7 +109,7 @@ __attribute__((noinline)) int send_chunk(u32 more)
 		head->pad = 0;
 		head->offset = s->sent;
 		if (bpf_ringbuf_output(&ring, head, sizeof *head + fill, BPF_RB_NO_WAKEUP)) {
-			lost(PROBE_LOST_PAYLOAD, fill + s->left);
+			lost_of_call(s, PROBE_LOST_PAYLOAD, fill + s->left);
 			s->failed = 1;
 			return 1;
 		}
@@ -124,7 +143,7 @@ __attribute__((noinline)) int copy_step(void)
 	if (s->fill >= PIECE) {
 		if (send_chunk(1))
 			return 1;
-		s->left = ring_takes(s->left);
+		s->left = ring_takes(s, s->left);
 		return 0;
 	}
 	n = s->left < s->len ? s->left : s->len;
@@ -151,7 +170,7 @@ __attribute__((noinline)) int copy_step(void)
 	s->left -= n;
 	return 0;
 unreadable:
-	lost(PROBE_LOST_UNREADABLE, s->left);
+	lost_of_call(s, PROBE_LOST_UNREADABLE, s->left);
 	s->left = 0;
 	return 1;
 }
@@ -174,12 +193,12 @@ __attribute__((noinline)) int send_call(u64 bytes)
 		return 0;
 	s->fill = 0;
 	s->sent = 0;
-	s->failed = 0;
+	s->failed = 0; /* `counted` may have begun */
 	if (bytes > payload_max) {
-		lost(PROBE_LOST_LONG, bytes - payload_max);
+		lost_of_call(s, PROBE_LOST_LONG, bytes - payload_max);
 		bytes = payload_max;
 	}
-	s->left = bytes ? ring_takes(bytes) : 0;
+	s->left = bytes ? ring_takes(s, bytes) : 0;
 	if (s->left)
 		for (int i = 0; i < TURNS_MAX; i++)
 			if (copy_steps())

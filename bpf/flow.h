@@ -38,6 +38,7 @@ enum {
 	FLOW_TOLD = 1u << 27,      /* the recorder knows it */
 	FLOW_WANTED = 1u << 28,    /* its ports are chosen */
 	FLOW_UNWANTED = 1u << 29,  /* they are not, and never will be */
+	FLOW_SOURCE = 1u << 30,    /* a file of which only what is sent from it is recorded */
 	FLOW_ADDRESSED = 1u << 31, /* both addresses were told */
 	ROLE_CLIENT = 1,
 	ROLE_SERVER = 2,
@@ -49,6 +50,7 @@ enum {
 enum {                 /* how an fd comes to a process */
 	FD_FOUND = 0,  /* it is there */
 	FD_OPENED = 1, /* by a call that was seen */
+	FD_SOURCE = 2, /* it is there, and bytes are sent from it */
 };
 
 enum { /* of `files` */
@@ -206,6 +208,12 @@ static __always_inline bool is_wanted(const struct probe_flow_state *flow)
 	return !choice.n_ports || flow->flags & FLOW_WANTED;
 }
 
+/* Whether the calls on it are told. */
+static __always_inline bool is_recorded(const struct probe_flow_state *flow)
+{
+	return is_wanted(flow) && !(flow->flags & FLOW_SOURCE);
+}
+
 /* Tells what is known of the flow in the scratch area. Global, as all that is not short here: verified once, and not
  * once more for each way that leads to it. Non-zero: it could not be told. */
 __attribute__((noinline)) int tell_state(u64 asked, u32 closed, u32 gone)
@@ -342,8 +350,11 @@ __attribute__((noinline)) int renew_flow(u32 fd, u32 how, u32 role)
 	inode = BPF_CORE_READ(file, f_inode);
 	ino = BPF_CORE_READ(inode, i_ino);
 	kind = kind_of(inode);
-	if (kind & FLOW_UNWANTED)
-		return 0;
+	if (kind & FLOW_UNWANTED) {
+		if (how != FD_SOURCE)
+			return 0;
+		kind = FLOW_FILE | FLOW_SOURCE | FLOW_WANTED;
+	}
 	flow = &s->state;
 	__builtin_memset(flow, 0, sizeof *flow);
 	flow->id = next_flow_id(s);
@@ -367,7 +378,7 @@ __attribute__((noinline)) int renew_flow(u32 fd, u32 how, u32 role)
 			flow->role = *known;
 		if (!known || role)
 			bpf_map_update_elem(&sockets, &ino, &flow->role, BPF_ANY);
-	} else if (how == FD_FOUND) {
+	} else if (how != FD_OPENED) {
 		flow->flags |= FLOW_PREOPENED;
 	}
 	tell_state(0, PROBE_OPEN, false);
@@ -391,9 +402,9 @@ static __always_inline struct probe_flow_state *flow_of(u32 fd, u32 how, u32 rol
 		return NULL;
 	inode = BPF_CORE_READ(file, f_inode);
 	flow = bpf_map_lookup_elem(&flows, &key);
-	if (!flow && kind_of(inode) & FLOW_UNWANTED)
+	if (!flow && how != FD_SOURCE && kind_of(inode) & FLOW_UNWANTED)
 		return NULL; /* most calls on files end here */
-	if (!flow || how != FD_FOUND || flow->file != (u64)file || flow->inode != BPF_CORE_READ(inode, i_ino)) {
+	if (!flow || how == FD_OPENED || flow->file != (u64)file || flow->inode != BPF_CORE_READ(inode, i_ino)) {
 		renew_flow(fd, how, role);
 		return bpf_map_lookup_elem(&flows, &key);
 	}

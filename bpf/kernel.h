@@ -54,9 +54,14 @@ typedef __s64 s64;
 #define F_DUPFD_CLOEXEC 1030
 #define F_SETFL         4
 
-#define EAGAIN              11
-#define CLOSE_RANGE_UNSHARE 2
-#define CLOSE_RANGE_CLOEXEC 4
+#define EINTR                 4
+#define EBADF                 9
+#define EAGAIN                11
+#define ENOTSOCK              88
+#define ERESTARTSYS           512 /* include/linux/errno.h: these never leave the kernel */
+#define ERESTART_RESTARTBLOCK 516
+#define CLOSE_RANGE_UNSHARE   2
+#define CLOSE_RANGE_CLOEXEC   4
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -15,7 +15,7 @@
  * Uprobes can be preempted in the middle by another task that hits one on the same CPU. So, other than in the system
  * calls' programs, nothing is built in per-CPU memory: records are written in place, in the ring.
  */
-#include "bpf/process.h"
+#include "bpf/io_uring.h"
 
 struct ossl_param { /* OSSL_PARAM(3) */
 	u64 key;
@@ -280,7 +280,7 @@ static __always_inline struct object_state *object_of(u64 object)
 /* `ex`: success is 1, and the count stands in the program's memory. */
 static __always_inline int ssl_return(u32 which, u32 dir, bool ex, int ret)
 {
-	u64 id = bpf_get_current_pid_tgid(), bytes = ret > 0 ? ret : 0, count = 0;
+	u64 id = bpf_get_current_pid_tgid(), bytes = ret > 0 ? ret : 0, count = 0, room;
 	struct library_key key = {.tid = (u32)id, .call = which};
 	struct library_call *found = bpf_map_lookup_elem(&library_calls, &key), call;
 	struct probe_call head = {.h = {.type = PROBE_CALL}};
@@ -313,14 +313,17 @@ static __always_inline int ssl_return(u32 which, u32 dir, bool ex, int ret)
 		lost(PROBE_LOST_LONG, bytes - payload_max);
 		bytes = payload_max;
 	}
-	if (bytes)
-		bytes = ring_takes(bytes);
+	room = ring_room(bytes);
+	if (room < bytes) {
+		lost(PROBE_LOST_PAYLOAD, bytes - room);
+		bytes = room;
+	}
 	if (bytes > LARGE_CHUNK)
 		head.h.flags |= PROBE_MORE;
 	sent = bytes <= SMALL_CHUNK ? send_small_call(&head, call.buffer, bytes)
 	                            : send_large_call(&head, call.buffer, bytes);
 	if (!sent) {
-		lost(PROBE_LOST_RING, head.bytes);
+		lost(PROBE_LOST_RING, bytes);
 		return 0;
 	}
 	if (bytes > LARGE_CHUNK)

@@ -188,6 +188,8 @@ enum probe_lost {
 	PROBE_LOST_LONG,       /* calls with more payload than was asked for */
 	PROBE_LOST_MAP,        /* calls, flows or processes that found no room in a map */
 	PROBE_LOST_BLIND,      /* 32-bit calls: not decoded */
+	PROBE_LOST_KERNEL,     /* bytes that never were in the program's memory */
+	PROBE_LOST_URING,      /* io_uring requests whose payload can't be had */
 	PROBE_LOST_N,
 };
 

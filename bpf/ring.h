@@ -56,18 +56,16 @@ static __always_inline long put_record(void *record, u64 size, u64 bytes)
 	return error;
 }
 
-/* How many of a call's payload bytes the ring can take now; what it can't is counted. */
-static __always_inline u64 ring_takes(u64 bytes)
+/* How many of a call's payload bytes the ring can take now. */
+static __always_inline u64 ring_room(u64 bytes)
 {
-	u64 used = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA), most = bytes;
+	u64 used = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 
 	if (used >= ring_size - ring_size / 8)
-		most = 0;
-	else if (used >= ring_size - ring_size / 4 && most > SHORT_PAYLOAD)
-		most = SHORT_PAYLOAD;
-	if (most < bytes)
-		lost(PROBE_LOST_PAYLOAD, bytes - most);
-	return most;
+		return 0;
+	if (used >= ring_size - ring_size / 4 && bytes > SHORT_PAYLOAD)
+		return SHORT_PAYLOAD;
+	return bytes;
 }
 
 #endif

@@ -56,7 +56,7 @@ __attribute__((noinline)) int end_at_entry(u32 fd)
 	struct probe_inflight *in = bpf_map_lookup_elem(&inflight, &tid);
 	struct probe_flow_state *flow = flow_of(fd, FD_FOUND, 0);
 
-	if (in && flow && is_wanted(flow))
+	if (in && flow && is_recorded(flow))
 		in->flow = flow->id;
 	if (flow)
 		end_flow(fd, PROBE_CLOSING, false);
@@ -174,16 +174,54 @@ static __always_inline bool find_payload(struct payload_scratch *s, u32 shape, u
 	return false;
 }
 
+/* A call on what is no flow is told only when that is why it failed. */
+static __always_inline int send_stray(struct payload_scratch *s)
+{
+	if (choice.n_ports || (s->call.ret != -EBADF && s->call.ret != -ENOTSOCK))
+		return 0;
+	return send_call(0);
+}
+
+/* The room that a message's iovecs are. */
+__attribute__((noinline)) int add_room(u32 i)
+{
+	u32 zero = 0;
+	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	struct user_iovec iov;
+
+	if (!s || i >= s->iovs || bpf_probe_read_user(&iov, sizeof iov, (void *)(s->iov + i * sizeof iov)))
+		return 1;
+	s->room += iov.len;
+	return 0;
+}
+
+__attribute__((noinline)) int add_rooms(void)
+{
+	for (u32 i = 0; i < 1024 /* UIO_MAXIOV */; i++)
+		if (add_room(i))
+			break;
+	return 0;
+}
+
 /* Counts the bytes to the flow and sends the call with them. */
 static __always_inline void carry(struct payload_scratch *s, struct probe_flow_state *flow, u64 bytes, bool found,
                                   bool has_flags)
 {
 	u32 dir = s->call.dir & 1;
+	u64 flags = has_flags ? s->call.arg[1] : 0;
 
-	if (has_flags && s->call.arg[1] & MSG_PEEK)
+	s->counted = 0;
+	if (flags & MSG_PEEK)
 		s->call.h.flags |= PROBE_PEEK;
-	if (has_flags && s->call.arg[1] & MSG_ERRQUEUE)
+	if (flags & MSG_ERRQUEUE)
 		bytes = 0; /* what comes from the error queue was carried, the other way, before */
+	if (flags & MSG_TRUNC && dir == 0 && flow->flags & FLOW_DGRAM) {
+		/* It returns what the message had, not what the program got. */
+		s->room = s->len;
+		add_rooms();
+		if (bytes > s->room)
+			bytes = s->room;
+	}
 	s->call.flow = flow->id;
 	s->call.offset = flow->bytes[dir];
 	s->call.bytes = bytes;
@@ -194,16 +232,21 @@ static __always_inline void carry(struct payload_scratch *s, struct probe_flow_s
 		tell_flow(flow, 0);
 		flow->flags |= FLOW_ADDRESSED; /* whatever came of it: an unconnected one is not asked each time */
 	}
+	if (!is_recorded(flow))
+		return;
+	if (bytes && flags & MSG_TRUNC && dir == 0 && !(flow->flags & FLOW_DGRAM)) {
+		lost_of_call(s, PROBE_LOST_KERNEL, bytes); /* tcp(7): thrown away unread */
+		bytes = 0;
+	}
 	if (bytes && !found) {
-		lost(PROBE_LOST_UNREADABLE, bytes);
+		lost_of_call(s, PROBE_LOST_UNREADABLE, bytes);
 		bytes = 0;
 	}
 	if (bytes && flow->flags & FLOW_FILE && files != FILES_PAYLOAD) {
-		lost(PROBE_LOST_LONG, bytes);
+		lost_of_call(s, PROBE_LOST_LONG, bytes);
 		bytes = 0;
 	}
-	if (is_wanted(flow))
-		send_call(bytes);
+	send_call(bytes);
 }
 
 __attribute__((noinline)) int finish_data(u32 shape)
@@ -216,8 +259,10 @@ __attribute__((noinline)) int finish_data(u32 shape)
 	if (!s)
 		return 0;
 	flow = flow_of(s->call.fd, FD_FOUND, 0);
-	if (!flow)
-		return 0;
+	if (!flow) {
+		find_payload(s, shape, false);
+		return send_stray(s);
+	}
 	if (shape == PROBE_SHAPE_VMSPLICE) {
 		struct file *file = (struct file *)flow->file;
 
@@ -275,6 +320,7 @@ __attribute__((noinline)) int finish_message(u32 i)
 	s->call.other = s->call.pad = s->call.file_inode = s->call.file_offset = 0;
 	s->call.peer_len = 0;
 	found = take_message(s, message, s->arg[3], flow->flags & FLOW_DGRAM);
+	s->call.arg[2] = i;
 	if (s->call.ret <= 0 || bpf_probe_read_user(&n, sizeof n, (void *)(message + sizeof(struct user_msghdr))))
 		n = 0;
 	carry(s, flow, n, found, true);
@@ -309,7 +355,8 @@ static __always_inline void carry_copied(struct payload_scratch *s, struct probe
 		tell_flow(flow, 0);
 		flow->flags |= FLOW_ADDRESSED;
 	}
-	if (is_wanted(flow))
+	s->counted = 0;
+	if (is_recorded(flow))
 		send_call(0);
 }
 
@@ -345,16 +392,17 @@ __attribute__((noinline)) int finish_copy(u32 shape)
 		position_at = 0;
 		s->call.arg[2] = s->arg[2];
 	}
-	from = flow_of(in, FD_FOUND, 0);
 	to = flow_of(out, FD_FOUND, 0);
-	from_id = from ? from->id : 0;
 	to_id = to ? to->id : 0;
 	/* Where in which file it came from, for the recorder to read it again. */
 	file = file_of(in);
-	if (bytes && file) {
+	from = NULL;
+	if (file) {
 		struct inode *inode = BPF_CORE_READ(file, f_inode);
+		bool regular = (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG;
 
-		if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG) {
+		from = flow_of(in, regular && to ? FD_SOURCE : FD_FOUND, 0);
+		if (bytes && regular) {
 			position = BPF_CORE_READ(file, f_pos);
 			if (!position_at || !bpf_probe_read_user(&position, sizeof position, (void *)position_at)) {
 				s->call.file_inode = BPF_CORE_READ(inode, i_ino);
@@ -362,6 +410,7 @@ __attribute__((noinline)) int finish_copy(u32 shape)
 			}
 		}
 	}
+	from_id = from ? from->id : 0;
 	if (to)
 		carry_copied(s, to, from_id, out, in, 1, bytes);
 	s->call.file_inode = 0;
@@ -379,7 +428,7 @@ static __always_inline u64 opened(s64 fd, u32 how, u32 role)
 {
 	struct probe_flow_state *flow = fd >= 0 ? flow_of(fd, how, role) : NULL;
 
-	return flow && is_wanted(flow) ? flow->id : 0;
+	return flow && is_recorded(flow) ? flow->id : 0;
 }
 
 static __always_inline u64 two_fds(struct payload_scratch *s, u64 address, u64 *other)
@@ -437,7 +486,7 @@ __attribute__((noinline)) int finish_opening(u32 shape)
 		s->call.flow = opened(s->call.fd, FD_FOUND, 0);
 		s->call.other = opened(ret, FD_OPENED, role);
 		if (!s->call.flow)
-			return 0;
+			return send_stray(s);
 		break;
 	case PROBE_SHAPE_FCNTL:
 		s->call.arg[0] = s->arg[1];
@@ -446,7 +495,7 @@ __attribute__((noinline)) int finish_opening(u32 shape)
 			return 0;
 		s->call.flow = opened(s->call.fd, FD_FOUND, 0);
 		if (!s->call.flow)
-			return 0;
+			return send_stray(s);
 		if ((u32)s->arg[1] != F_SETFL)
 			s->call.other = opened(ret, FD_FOUND, 0);
 		break;
@@ -458,7 +507,7 @@ __attribute__((noinline)) int finish_opening(u32 shape)
 		s->call.flow = opened(s->call.fd, FD_FOUND, 0);
 		s->call.other = opened(ret, FD_FOUND, 0);
 		if (!s->call.flow)
-			return 0;
+			return send_stray(s);
 		break;
 	}
 	if (choice.n_ports && !s->call.flow)
@@ -478,7 +527,7 @@ __attribute__((noinline)) int finish_change(u32 shape)
 		return 0;
 	flow = flow_of(s->call.fd, FD_FOUND, 0);
 	if (!flow)
-		return 0;
+		return send_stray(s);
 	switch (shape) {
 	case PROBE_SHAPE_CONNECT:
 		flow->role = ROLE_CLIENT;
@@ -516,7 +565,7 @@ __attribute__((noinline)) int finish_change(u32 shape)
 		break;
 	}
 	s->call.flow = flow->id;
-	if (is_wanted(flow))
+	if (is_recorded(flow))
 		send_call(0);
 	return 0;
 }
@@ -544,13 +593,11 @@ __attribute__((noinline)) int finish_end(u32 shape)
 		/* The entry was not seen: the number may be another thread's new one, whose flow is not ours to end. */
 		flow = bpf_map_lookup_elem(&flows, &key);
 		if (flow && flow->file != (u64)file_of(key.fd)) {
-			s->call.flow = is_wanted(flow) ? flow->id : 0;
+			s->call.flow = is_recorded(flow) ? flow->id : 0;
 			end_flow(s->call.fd, PROBE_CLOSING, true);
 		}
 	}
-	if (!s->call.flow)
-		return 0; /* of no flow */
-	return send_call(0);
+	return s->call.flow ? send_call(0) : send_stray(s);
 }
 
 SEC("tp_btf/sys_exit")
@@ -572,6 +619,7 @@ int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
 	__builtin_memset(&s->call, 0, sizeof s->call);
 	s->nr = nr;
 	s->passed = 0;
+	s->counted = 0;
 	s->arg[0] = REGS_ARG0(regs);
 	s->arg[1] = REGS_ARG1(regs);
 	s->arg[2] = REGS_ARG2(regs);
@@ -585,7 +633,8 @@ int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
 	s->call.call = syscalls[nr & (PROBE_SYSCALLS_MAX - 1)].call;
 	s->call.dir = syscalls[nr & (PROBE_SYSCALLS_MAX - 1)].dir;
 	s->call.fd = s->arg[0];
-	s->call.ret = ret;
+	/* What a signal interrupts is restarted, as another call, or returns EINTR: that is decided behind us. */
+	s->call.ret = ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK ? -EINTR : ret;
 	s->base = s->len = s->iov = s->iovs = 0;
 	if (in && in->armed && in->nr == nr) {
 		s->call.start = in->start;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fdtape/types.h>
 
@@ -106,6 +107,7 @@ struct probes {
 	probes_take *take;
 	void *take_context;
 	bool keys, calls;
+	bool uring; /* io_uring's requests are seen */
 	const char *attachment;
 	struct probe_syscall how[PROBE_SYSCALLS_MAX];
 	struct bpf_link **links; /* of the files' probes */
@@ -257,6 +259,48 @@ static void record_calls(struct probes *p, const struct recorded *calls, size_t 
 	}
 }
 
+/* The arguments that the kernel's tracepoint hands over, the context before them included; 0: there is none. */
+static unsigned tracepoint_arguments(const struct btf *kernel, const char *name)
+{
+	char type_name[128];
+	const struct btf_type *type;
+	int id;
+
+	snprintf(type_name, sizeof type_name, "btf_trace_%s", name);
+	id = btf__find_by_name_kind(kernel, type_name, BTF_KIND_TYPEDEF);
+	type = id > 0 ? btf__type_by_id(kernel, (uint32_t)id) : NULL;
+	type = type ? btf__type_by_id(kernel, type->type) : NULL; /* a pointer to the function */
+	type = type ? btf__type_by_id(kernel, type->type) : NULL;
+	return type && btf_is_func_proto(type) ? btf_vlen(type) : 0;
+}
+
+/* Chooses the programs that this kernel's io_uring agrees with (bpf/io_uring.h). */
+static void choose_uring(struct probes *p)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+	unsigned complete, submit;
+
+	if (!kernel)
+		return;
+	complete = tracepoint_arguments(kernel, "io_uring_complete");
+	submit = tracepoint_arguments(kernel, "io_uring_submit_sqe");
+	if (tracepoint_arguments(kernel, "io_uring_submit_req") == 2) {
+		bpf_program__set_autoload(p->object->progs.uring_submit_6_3, true);
+	} else if (submit == 3) {
+		bpf_program__set_autoload(p->object->progs.uring_submit_6_0, true);
+	} else if (submit == 8 && complete == 5) {
+		bpf_program__set_autoload(p->object->progs.uring_submit_5_15, true);
+		bpf_program__set_autoload(p->object->progs.uring_file_5_15, true);
+	} else {
+		complete = 0;
+	}
+	bpf_program__set_autoload(p->object->progs.uring_complete_6_13, complete == 4);
+	bpf_program__set_autoload(p->object->progs.uring_complete_6_0, complete == 8);
+	bpf_program__set_autoload(p->object->progs.uring_complete_5_15, complete == 5);
+	p->uring = complete != 0;
+	btf__free(kernel);
+}
+
 static int load(struct probes *p, const struct probes_options *options)
 {
 	struct probe_choice choice = {0};
@@ -276,6 +320,7 @@ static int load(struct probes *p, const struct probes_options *options)
 	record_calls(p, recorded, sizeof recorded / sizeof *recorded);
 	if (options->files || options->files_payload)
 		record_calls(p, recorded_of_files, sizeof recorded_of_files / sizeof *recorded_of_files);
+	choose_uring(p);
 	if (options->lean)
 		bpf_program__set_autoload(p->object->progs.fdtape_sys_enter, false);
 	bpf_map__set_max_entries(p->object->maps.ring, (uint32_t)options->ring);

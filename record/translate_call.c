@@ -3,8 +3,9 @@
 /*
  * Calls. A call with more payload than one event holds becomes several, each with an offset of its own.
  *
- * Offsets: see bpf/flow.h. A call that claims a start before what its flow has already carried ran at the same moment
- * as the one before it and comes behind it.
+ * Offsets: see bpf/flow.h. Two calls on one flow and direction that end at the same moment may claim the same start, or
+ * come through the ring in the other order. So what a call claims is believed where nothing stands yet - behind all, or
+ * in a gap that a call left which was in a hurry - and otherwise it comes where its bytes have room.
  *
  * What sendfile and its like move never was in the program's memory. If it came from a regular file, we read it there
  * again: the file is found by the program's fd, or else by its path, and taken only if it is the same inode. That it
@@ -21,15 +22,57 @@
 
 #define REREAD_MAX (64u << 20) /* of one call: the ring goes on filling meanwhile */
 
+static void close_gap(struct gap *gaps, size_t i)
+{
+	memmove(gaps + i, gaps + i + 1, (GAPS - 1 - i) * sizeof *gaps);
+	gaps[GAPS - 1] = (struct gap){0};
+}
+
+static void open_gap(struct gap *gaps, uint64_t from, uint64_t to)
+{
+	memmove(gaps + 1, gaps, (GAPS - 1) * sizeof *gaps);
+	gaps[0] = (struct gap){from, to};
+}
+
+/* The start of bytes that claim to begin where others already are: of the gap they fit in, or the end. */
+static uint64_t find_room(struct flow *f, uint32_t dir, uint64_t claimed, uint64_t bytes)
+{
+	struct gap *gaps = f->gaps[dir], gap;
+	size_t best = GAPS;
+
+	for (size_t i = 0; i < GAPS && gaps[i].to; i++) {
+		if (claimed >= gaps[i].from && claimed < gaps[i].to && bytes <= gaps[i].to - claimed) {
+			best = i;
+			break;
+		}
+		if (gaps[i].from >= claimed && bytes <= gaps[i].to - gaps[i].from)
+			best = i; /* the oldest behind it */
+	}
+	if (best == GAPS)
+		return f->next_offset[dir];
+	gap = gaps[best];
+	if (claimed < gap.from)
+		claimed = gap.from;
+	close_gap(gaps, best);
+	if (gap.to > claimed + bytes)
+		open_gap(gaps, claimed + bytes, gap.to);
+	if (claimed > gap.from)
+		open_gap(gaps, gap.from, claimed);
+	return claimed;
+}
+
 static void count(struct translate *t, struct flow *f, struct fdtape_event *e)
 {
 	uint32_t dir = e->dir & 1;
 
-	if (e->flags & FDTAPE_EVENT_PEEK || !fdtape_call_carries(e->call))
+	if (e->flags & FDTAPE_EVENT_PEEK || !e->bytes)
 		return;
 	if (e->offset < f->next_offset[dir])
-		e->offset = f->next_offset[dir];
-	f->next_offset[dir] = e->offset + e->bytes;
+		e->offset = find_room(f, dir, e->offset, e->bytes);
+	else if (e->offset > f->next_offset[dir])
+		open_gap(f->gaps[dir], f->next_offset[dir], e->offset);
+	if (e->offset + e->bytes > f->next_offset[dir])
+		f->next_offset[dir] = e->offset + e->bytes;
 	if (f->def.kind != FDTAPE_KIND_LIBRARY) {
 		t->totals.bytes += e->bytes;
 		t->totals.captured += e->captured;
@@ -81,6 +124,8 @@ static int open_source(struct translate *t, const struct probe_call *r)
 
 static void not_reread(struct translate *t, const struct fdtape_event *e, uint64_t bytes)
 {
+	if (e->flags & FDTAPE_EVENT_PEEK)
+		return; /* they come again */
 	if (!t->copied.count++)
 		t->copied.from = e->time;
 	t->copied.bytes += bytes;

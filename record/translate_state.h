@@ -27,12 +27,20 @@ struct thread {
 	struct thread *next;
 };
 
+#define GAPS 8
+
+/* Bytes that no event has told of yet. */
+struct gap {
+	uint64_t from, to;
+};
+
 struct flow {
 	uint64_t kernel_id;
 	struct fdtape_flow def; /* name is owned; offsets and bytes as the kernel counts them */
 	bool closing;           /* close() was entered; its event is to come, then the definition */
 	uint64_t next_offset[2];
-	uint64_t base[2]; /* where the tape that is written now begins: what it calls 0 */
+	struct gap gaps[2][GAPS]; /* the latest, the newest first */
+	uint64_t base[2];         /* where the tape that is written now begins: what it calls 0 */
 	struct process *process;
 	struct flow *next, **link; /* in the process' list */
 };
