@@ -210,6 +210,8 @@ static __always_inline void carry(struct payload_scratch *s, struct probe_flow_s
 	u32 dir = s->call.dir & 1;
 	u64 flags = has_flags ? s->call.arg[1] : 0;
 
+	if (flow->flags & FLOW_SOURCE)
+		return;
 	s->counted = 0;
 	if (flags & MSG_PEEK)
 		s->call.h.flags |= PROBE_PEEK;
@@ -347,6 +349,8 @@ static __always_inline void carry_copied(struct payload_scratch *s, struct probe
 	s->call.arg[1] = 0;
 	s->call.other = other;
 	s->call.flow = flow->id;
+	if (flow->flags & FLOW_SOURCE)
+		return;
 	s->call.offset = flow->bytes[dir & 1];
 	s->call.bytes = bytes;
 	if (bytes && !(s->call.h.flags & PROBE_PEEK))

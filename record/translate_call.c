@@ -118,6 +118,8 @@ static int open_source(struct translate *t, const struct probe_call *r)
 	if (fd < 0 && source && *source->def.name) {
 		snprintf(path, sizeof path, "/proc/%u/root%s", r->tgid, source->def.name);
 		fd = open_same(path, r->file_inode);
+		if (fd < 0) /* the process has ended */
+			fd = open_same(source->def.name, r->file_inode);
 	}
 	return fd;
 }
