@@ -61,7 +61,7 @@ parts = $(filter-out $(B)/$(1)/$(1).o,$(call objs,$(1)))
 
 # What each folder may link. Nothing else appears on its link line; tests/layers.sh holds the includes to the same.
 pkgs_format  := libzstd libxxhash
-pkgs_record  := libbpf libelf
+pkgs_record  := libbpf libelf libcap-ng libseccomp
 pkgs_replay  := libcrypto
 pkgs_analyze := jansson libcrypto
 pkgs_tests   := cmocka jansson libssl libcrypto
@@ -147,7 +147,7 @@ $(call objs,record): | $(SKELS)
 # ---- dependencies ------------------------------------------------------------
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
-        libbpf-dev libelf-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
+        libbpf-dev libelf-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
         nginx-light curl openssl tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools
 
