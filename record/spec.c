@@ -26,7 +26,6 @@ static const struct {
         {"process.contains", "exe.contains"},
         {"name.contains", "exe.contains"},
         {"cmd.contains", "exe.contains"},
-        {"comm.contains", "exe.contains"},
         {"bin.glob", "exe.glob"},
         {"path.glob", "exe.glob"},
         {"bin", "exe"},
@@ -77,7 +76,7 @@ static void add_exe(struct options *o, const char *spelt, const char *value, boo
 	len = literal ? quote(quoted, sizeof quoted, value) : strlen(value);
 	if (len + strlen(head) + strlen(tail) >= CHOICE_PATTERN_MAX)
 		cli_die(CLI_USAGE,
-		        "option '%s' takes patterns of up to %d characters, and '%s' comes to %zu; give its end, or a "
+		        "option '%s' takes patterns of up to %d characters, and '%s' makes one of %zu; give its end, or a "
 		        "pattern",
 		        spelt, CHOICE_PATTERN_MAX - 1, value, len + strlen(head) + strlen(tail));
 	stpcpy(stpcpy(stpcpy(to, head), literal ? quoted : value), tail);
