@@ -59,7 +59,8 @@ struct recorder {
 	bool told;              /* why draining the ring has failed */
 	uint64_t unflushed;     /* bytes of records since the tape was flushed */
 	uint64_t unflushed_max; /* 0: without a bound */
-	uint64_t started, flushed, clocked;
+	uint64_t begun; /* when everything was in place */
+	uint64_t flushed, clocked;
 };
 
 static uint64_t now_of(clockid_t clock)
@@ -138,7 +139,7 @@ static int start_probes(struct recorder *r)
 	        .payload = r->options.snaplen,
 	};
 
-	r->started = r->flushed = r->clocked = clock.monotonic;
+	r->flushed = r->clocked = clock.monotonic;
 	if (probes_open(&r->probes, &options) != 0) {
 		cli_warn("%s", probes_message(r->probes));
 		if (r->options.verbosity > 0 || (geteuid() == 0 && *probes_log()))
@@ -148,7 +149,7 @@ static int start_probes(struct recorder *r)
 	about_add(&r->about, "record.attachment", probes_attachment(r->probes));
 	if (tapes_start(r->tapes, &clock) != 0)
 		return -1;
-	r->translate = translate_new(tapes_writer(r->tapes), r->probes, r->started);
+	r->translate = translate_new(tapes_writer(r->tapes), r->probes, clock.monotonic);
 	if (!r->translate) {
 		cli_warn("no memory");
 		return -1;
@@ -278,7 +279,7 @@ static void wait_for_command(struct recorder *r)
 
 static bool finished(const struct recorder *r, uint64_t now)
 {
-	if (r->full || (r->options.duration && now - r->started >= r->options.duration))
+	if (r->full || (r->options.duration && now - r->begun >= r->options.duration))
 		return true;
 	if (r->options.command)
 		return !r->running || r->stops > 1;
@@ -428,7 +429,7 @@ static const char *ended_by(const struct recorder *r, uint64_t now)
 		return "--max-size";
 	if (r->stops)
 		return r->stop_signal == SIGINT ? "SIGINT" : r->stop_signal == SIGTERM ? "SIGTERM" : "SIGHUP";
-	if (r->options.duration && now - r->started >= r->options.duration)
+	if (r->options.duration && now - r->begun >= r->options.duration)
 		return "--duration";
 	return "";
 }
@@ -473,7 +474,7 @@ static int finish(struct recorder *r)
 	        .totals = translate_totals(r->translate),
 	        .tape_size = tapes_size(r->tapes),
 	        .tapes = tapes_count(r->tapes),
-	        .seconds = (double)(clock.monotonic - r->started) / 1e9,
+	        .seconds = (double)(clock.monotonic - r->begun) / 1e9,
 	        .ended = ended_by(r, clock.monotonic),
 	};
 	if (r->options.verbosity >= 0)
@@ -544,6 +545,8 @@ static int record(struct recorder *r, char **argv)
 			command_cancel(&r->command);
 		return -1;
 	}
+	bound_groups(r);
+	r->begun = now_of(CLOCK_MONOTONIC);
 	if (r->options.command) {
 		r->running = true;
 		error = command_go(&r->command);
@@ -554,8 +557,7 @@ static int record(struct recorder *r, char **argv)
 	}
 	/* A command has the terminal to itself, unless we are told to say more. */
 	if (r->options.command ? r->options.verbosity > 0 : r->options.verbosity >= 0)
-		progress_start(&r->progress, r->started);
-	bound_groups(r);
+		progress_start(&r->progress, r->begun);
 	if (run(r) != 0) {
 		progress_clear(&r->progress);
 		return -1;

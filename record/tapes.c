@@ -111,6 +111,16 @@ int tapes_failed(const struct tapes *t, int error)
 	return -1;
 }
 
+static void keep_newest(struct tapes *t)
+{
+	char oldest[CHAIN_NAME];
+	int error = t->options->rotate ? chain_keep(&t->chain, t->options->keep, oldest) : 0;
+
+	/* The disk fills, but what is recorded is sound. */
+	if (error)
+		cli_warn("cannot remove the tape %s: %s", oldest, strerror(-error));
+}
+
 static int begin(struct tapes *t, const struct fdtape_clock *clock)
 {
 	struct fdtape_writer_options options = {.clock = *clock, .meta = t->about->meta, .n_meta = t->about->n};
@@ -127,8 +137,12 @@ int tapes_start(struct tapes *t, const struct fdtape_clock *clock)
 	struct fdtape_item item = {.type = FDTAPE_ITEM_CLOCK, .clock = *clock};
 	int error;
 
-	if (!t->options->last)
-		return begin(t, clock);
+	if (!t->options->last) {
+		error = begin(t, clock);
+		if (!error)
+			keep_newest(t);
+		return error;
+	}
 	t->last = last_new(t->options->last, t->options->max_size, t->about);
 	error = t->last ? last_begin(t->last, clock, &t->writer) : FDTAPE_ERR_MEMORY;
 	if (!error)
@@ -179,7 +193,6 @@ static int next_in_chain(struct tapes *t, const struct fdtape_clock *clock,
 {
 	struct fdtape_writer *old = t->writer;
 	struct fdtape_item item = {.type = FDTAPE_ITEM_CLOCK, .clock = *clock};
-	char oldest[CHAIN_NAME];
 	int old_fd = t->fd, error;
 
 	error = fdtape_writer_put(old, &item);
@@ -197,11 +210,7 @@ static int next_in_chain(struct tapes *t, const struct fdtape_clock *clock,
 		tapes_failed(t, error);
 	if (end_tape(t, old, old_fd) != 0 || error)
 		return -1;
-	error = chain_keep(&t->chain, t->options->keep, oldest);
-	if (error) {
-		/* The disk fills, but what is recorded is sound. */
-		cli_warn("cannot remove the tape %s: %s", oldest, strerror(-error));
-	}
+	keep_newest(t);
 	return 0;
 }
 
