@@ -172,6 +172,9 @@ TEST_PARTS = $(call parts,analyze) $(PLAYER) $(LIB)
 $(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_PARTS)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format replay analyze tests)
 
+$(B)/tests/test_record_%: $(B)/tests/test_record_%.o $(call parts,record) $(LIB)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format record tests)
+
 # Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. In one build the
 # checksums of a tape are not looked at, which a fuzzer would never get past; in the other (_hashed) they are, and the
 # fuzzers of the tape repair them behind each mutation.
