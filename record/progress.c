@@ -97,7 +97,7 @@ void closing_line(const struct closing *c)
 	else if (len < sizeof line)
 		len += (size_t)snprintf(line + len, sizeof line - len, "; tape %s", human_size(c->tape_size, size));
 	if (len < sizeof line)
-		snprintf(line + len, sizeof line - len, "; %.1f s%s%s", c->seconds, *c->ended ? ", ended by " : "",
+		snprintf(line + len, sizeof line - len, "; %.2f s%s%s", c->seconds, *c->ended ? ", ended by " : "",
 		         c->ended);
 	cli_warn("%s", line);
 }

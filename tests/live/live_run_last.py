@@ -167,6 +167,8 @@ exit(1)
         equal("secrets", info["secrets"] > 0, True)
         asked = [h["path"] for h in json_lines("http", tape)]
         equal("the last requests, by the library's calls", ("/39" in asked, "/0" in asked), (True, False))
+        (flow,) = [f for f in json_lines("flows", tape) if f["in"]["bytes"]]
+        equal("the flow", (flow["tls"]["verdict"], flow["role"]), ("tls", "client"))
 
 
 def piped():
