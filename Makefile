@@ -61,7 +61,7 @@ parts = $(filter-out $(B)/$(1)/$(1).o,$(call objs,$(1)))
 
 # What each folder may link. Nothing else appears on its link line; tests/layers.sh holds the includes to the same.
 pkgs_format  := libzstd libxxhash
-pkgs_record  := libbpf libelf
+pkgs_record  := libbpf libelf libcap-ng libseccomp
 pkgs_replay  := libcrypto
 pkgs_analyze := jansson libcrypto
 pkgs_tests   := cmocka jansson libssl libcrypto
@@ -147,7 +147,7 @@ $(call objs,record): | $(SKELS)
 # ---- dependencies ------------------------------------------------------------
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
-        libbpf-dev libelf-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
+        libbpf-dev libelf-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
         nginx-light curl openssl tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools
 
@@ -171,6 +171,9 @@ TEST_PARTS = $(call parts,analyze) $(PLAYER) $(LIB)
 
 $(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_PARTS)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format replay analyze tests)
+
+$(B)/tests/test_record_%: $(B)/tests/test_record_%.o $(call parts,record) $(LIB)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format record tests)
 
 # Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. In one build the
 # checksums of a tape are not looked at, which a fuzzer would never get past; in the other (_hashed) they are, and the

@@ -54,9 +54,16 @@ int command_find(const char *program, char path[static PATH_MAX])
 	return error;
 }
 
-__attribute__((noreturn)) static void run_child(char *const argv[], bool stdout_to_stderr, int go, int failed)
+void command_save_signals(struct command *c)
 {
-	sigset_t none;
+	sigprocmask(SIG_SETMASK, NULL, &c->mask);
+	sigaction(SIGPIPE, NULL, &c->pipe);
+	sigaction(SIGXFSZ, NULL, &c->xfsz);
+}
+
+__attribute__((noreturn)) static void run_child(const struct command *c, char *const argv[], bool stdout_to_stderr,
+                                                int go, int failed)
+{
 	ssize_t n;
 	char byte;
 	int error;
@@ -70,10 +77,9 @@ __attribute__((noreturn)) static void run_child(char *const argv[], bool stdout_
 	if (n != 1)
 		_exit(125); /* the recorder gave up */
 	prctl(PR_SET_PDEATHSIG, 0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL); /* ignored by the recorder, and that would be inherited */
-	signal(SIGXFSZ, SIG_DFL);
+	sigaction(SIGPIPE, &c->pipe, NULL); /* ignored by the recorder, and that would be inherited */
+	sigaction(SIGXFSZ, &c->xfsz, NULL);
+	sigprocmask(SIG_SETMASK, &c->mask, NULL);
 	execvp(argv[0], argv);
 	error = errno;
 	n = write(failed, &error, sizeof error);
@@ -98,7 +104,7 @@ int command_hold(struct command *c, char *const argv[], bool stdout_to_stderr)
 	c->pid = fork();
 	if (c->pid == 0) {
 		close(go[1]);
-		run_child(argv, stdout_to_stderr, go[0], failed[1]);
+		run_child(c, argv, stdout_to_stderr, go[0], failed[1]);
 	}
 	error = c->pid < 0 ? -errno : 0;
 	close(go[0]);

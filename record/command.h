@@ -3,6 +3,7 @@
 #define COMMAND_H
 
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -15,7 +16,13 @@ struct command {
 	int go;              /* closing it lets the child go on */
 	int failed;          /* the child tells errno of its exec here */
 	char path[PATH_MAX]; /* the executable, links resolved */
+	/* How signals stood before the recorder changed them for itself: the command gets them so. */
+	sigset_t mask;
+	struct sigaction pipe, xfsz;
 };
+
+/* Notes how signals stand. Before the recorder blocks or ignores any. */
+void command_save_signals(struct command *command);
 
 /* Looks the program up as execvp(3) does. 0, or -errno. */
 int command_find(const char *program, char path[static PATH_MAX]);

@@ -421,15 +421,35 @@ int probes_attach_file(struct probes *p, const char *path)
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
 
-int probes_choose(struct probes *p, pid_t pid, bool named, bool image)
+static int choose(struct probes *p, pid_t pid, uint32_t why)
 {
-	uint32_t key = (uint32_t)pid, why = (named ? PROBE_CHOSEN_PID : 0) | (image ? PROBE_CHOSEN_IMAGE : 0), was = 0;
+	uint32_t key = (uint32_t)pid, was = 0;
 
 	bpf_map_lookup_elem(bpf_map__fd(p->object->maps.chosen), &key, &was);
 	why |= was;
 	if (bpf_map_update_elem(bpf_map__fd(p->object->maps.chosen), &key, &why, BPF_ANY))
 		return fail(p, -errno, "process %d can't be chosen: %s", pid, strerror(errno));
 	return 0;
+}
+
+int probes_choose(struct probes *p, pid_t pid)
+{
+	return choose(p, pid, PROBE_CHOSEN_PID | PROBE_CHOSEN_IMAGE);
+}
+
+int probes_follow(struct probes *p, pid_t pid)
+{
+	return choose(p, pid, PROBE_CHOSEN_PID);
+}
+
+const char *const *probes_functions(size_t *n)
+{
+	static const char *names[N_FUNCTIONS];
+
+	for (size_t i = 0; i < N_FUNCTIONS; i++)
+		names[i] = functions[i].name;
+	*n = N_FUNCTIONS;
+	return names;
 }
 
 const char *probes_attachment(const struct probes *p)
@@ -514,6 +534,41 @@ void probes_inflight(struct probes *p,
 		last = &tid;
 	}
 }
+
+/* ---- what is allowed -------------------------------------------------------------------------------------------- */
+
+static void tell(void (*to)(void *context, const struct probes_capability *capability), void *context, const char *name,
+                 bool ok, const char *why, const char *remedy)
+{
+	struct probes_capability c = {.name = name, .ok = ok};
+
+	snprintf(c.why, sizeof c.why, "%.159s", why);
+	snprintf(c.remedy, sizeof c.remedy, "%.199s", ok ? "" : remedy);
+	to(context, &c);
+}
+
+int probes_check(void (*to)(void *context, const struct probes_capability *capability), void *context)
+{
+	struct choice choice = {.all = false};
+	struct probes_options options = {.choice = &choice, .ring = 1 << 16, .payload = UINT64_MAX};
+	struct probes *p;
+	int error = probes_open(&p, &options);
+
+	if (error) {
+		tell(to, context, "probes", false, probes_message(p),
+		     "root, or CAP_BPF and CAP_PERFMON, and a kernel from 5.8 on with BTF (CONFIG_DEBUG_INFO_BTF)");
+	} else {
+		tell(to, context, "probes", true, p->attachment, "");
+		tell(to, context, "io_uring_probes", p->uring,
+		     p->uring ? "requests, by the kernel's tracepoints"
+		              : "this kernel's tracepoints are of a shape that is not known here",
+		     "a kernel from 6.0 on; or keep the program from io_uring (sysctl kernel.io_uring_disabled=2)");
+	}
+	probes_free(p);
+	return error ? -ENOTSUP : 0;
+}
+
+/* ---- the end ---------------------------------------------------------------------------------------------------- */
 
 const char *probes_message(const struct probes *p)
 {

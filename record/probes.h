@@ -34,9 +34,24 @@ int probes_open(struct probes **probes, const struct probes_options *options);
  * are no error. The number of probed functions, or -errno. */
 int probes_attach_file(struct probes *probes, const char *path);
 
-/* Chooses a process: `named` for its own sake (its children too, from now on, if that was asked for), `image` because
- * its executable and name are what was asked for. */
-int probes_choose(struct probes *probes, pid_t pid, bool named, bool image);
+/* Chooses a process (its children too, from now on). */
+int probes_choose(struct probes *probes, pid_t pid);
+
+/* Makes a process one that is asked about, though it is not of the image that is asked for: it, or its children, may
+ * become so by exec. */
+int probes_follow(struct probes *probes, pid_t pid);
+
+/* The names of all functions that are looked for in libraries. */
+const char *const *probes_functions(size_t *n);
+
+/* What this kernel allows of BPF, one at a time. 0: what every recording needs is there; -ENOTSUP: it is not. */
+struct probes_capability {
+	const char *name;
+	bool ok;
+	char why[160];
+	char remedy[200];
+};
+int probes_check(void (*tell)(void *context, const struct probes_capability *capability), void *context);
 
 /* What is attached, for the tape: "tp_btf sys_enter, sys_exit". */
 const char *probes_attachment(const struct probes *probes);

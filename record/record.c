@@ -3,16 +3,14 @@
 /*
  * fdtape-record: chooses, attaches, drains the ring, writes the tape.
  *
- * The order matters. The command is forked first and held, so that it can be chosen by its pid; the tape is opened
- * next, so that an unwritable place is told before anything runs; then the probes; then the command goes.
+ * The order matters. The command is forked first and held, so that it can be chosen by its pid and has the user's
+ * privileges, unfiltered; the tape is created next, so that an unwritable place is told before anything runs; then the
+ * probes; then the recorder gives up what it needs no more; then the command goes.
  */
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,14 +18,20 @@
 #include <fdtape/writer.h>
 
 #include "cli.h"
+#include "record/about.h"
+#include "record/chain.h"
+#include "record/check.h"
+#include "record/choosing.h"
 #include "record/command.h"
 #include "record/libraries.h"
 #include "record/options.h"
+#include "record/privileges.h"
 #include "record/probes.h"
-#include "record/procfs.h"
+#include "record/progress.h"
+#include "record/sandbox.h"
+#include "record/tapes.h"
 #include "record/translate.h"
 
-#define RING_SIZE     (32u << 20)
 #define DRAIN_MS      5
 #define FLUSH_NS      UINT64_C(1000000000)  /* a group is on the tape within a second */
 #define CLOCK_NS      UINT64_C(10000000000) /* so that suspend and a stepped clock show */
@@ -35,19 +39,28 @@
 
 struct recorder {
 	struct options options;
-	struct choice choice;
+	struct about about;
 	struct command command;
 	bool running; /* the command is */
 	int command_status;
-	char name[64]; /* of the tape, where it was made of the time */
-	const char *output;
-	int out;
-	struct fdtape_writer *writer;
+	struct tapes *tapes;
 	struct probes *probes;
 	struct translate *translate;
-	int signals; /* signalfd */
-	int stops;   /* how often we were told to stop */
-	uint64_t started, flushed, clocked;
+	struct progress progress;
+	bool tls_refused;    /* told */
+	bool others_refused; /* told: files of other users' programs */
+	size_t n_chosen;     /* running processes that were chosen by what they are */
+	int signals;         /* signalfd */
+	int stops;           /* how often we were told to stop */
+	int stop_signal;     /* by what, first */
+	bool full;           /* --max-size is reached */
+	bool dump;           /* SIGUSR1 came */
+	bool dump_failed;
+	bool told;              /* why draining the ring has failed */
+	uint64_t unflushed;     /* bytes of records since the tape was flushed */
+	uint64_t unflushed_max; /* 0: without a bound */
+	uint64_t begun;         /* when everything was in place */
+	uint64_t flushed, clocked;
 };
 
 static uint64_t now_of(clockid_t clock)
@@ -65,95 +78,9 @@ static struct fdtape_clock clocks(void)
 	                             .boottime = now_of(CLOCK_BOOTTIME)};
 }
 
-/* ---- the tape --------------------------------------------------------------------------------------------------- */
-
-static int open_tape(struct recorder *r)
+static int failure_status(const struct recorder *r)
 {
-	time_t now = time(NULL);
-	struct stat st;
-	struct tm utc;
-
-	r->output = r->options.output;
-	if (!r->output) {
-		gmtime_r(&now, &utc);
-		strftime(r->name, sizeof r->name, "fdtape-%Y%m%dT%H%M%S.tape", &utc);
-		r->output = r->name;
-	}
-	if (strcmp(r->output, "-") == 0) {
-		r->output = "standard output";
-		r->out = STDOUT_FILENO;
-		if (isatty(r->out)) {
-			cli_warn(
-			        "a tape is not for a terminal; give -o FILE, or pipe it: -o - | fdtape-analyze http -");
-			return -1;
-		}
-		return 0;
-	}
-	r->out = open(r->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	/* It will hold keys: also where the file was there before, with another mode. */
-	if (r->out < 0 || fstat(r->out, &st) != 0 || (S_ISREG(st.st_mode) && fchmod(r->out, 0600) != 0)) {
-		cli_warn("cannot write the tape %s: %s; choose another place with -o FILE", r->output, strerror(errno));
-		return -1;
-	}
-	return 0;
-}
-
-static int write_failed(const struct recorder *r, int error)
-{
-	if (error == FDTAPE_ERR_SYSTEM)
-		cli_warn("cannot write the tape %s: %s; what was written before is sound", r->output, strerror(errno));
-	else
-		cli_warn("the tape %s: %s", r->output, fdtape_strerror(error));
-	return -1;
-}
-
-/* The command line as it was given, for the tape's metadata. */
-static void join(char *line, size_t size, char *const *words)
-{
-	size_t len = 0;
-
-	*line = 0;
-	for (; words && *words && len < size; words++) {
-		int n = snprintf(line + len, size - len, "%s%s", len ? " " : "", *words);
-
-		if (n < 0)
-			return;
-		len += (size_t)n;
-	}
-}
-
-static int start_tape(struct recorder *r, char **argv)
-{
-	char line[4096], choice[1024] = "";
-	struct utsname host = {.sysname = ""};
-	struct fdtape_meta meta[] = {
-	        {"host.name", host.nodename},
-	        {"host.os", host.sysname},
-	        {"host.kernel", host.release},
-	        {"host.arch", host.machine},
-	        {"tool.name", "fdtape-record"},
-	        {"tool.version", CLI_VERSION},
-	        {"record.cmdline", line},
-	        {"record.choice", choice},
-	        {"record.tls", options_tls_name(r->options.tls)},
-	};
-	struct fdtape_writer_options options = {.clock = clocks(), .meta = meta, .n_meta = sizeof meta / sizeof *meta};
-	size_t len = 0;
-	int error;
-
-	uname(&host);
-	join(line, sizeof line, argv);
-	if (r->options.all)
-		len = (size_t)snprintf(choice, sizeof choice, "all");
-	if (r->options.command && len < sizeof choice)
-		len += (size_t)snprintf(choice + len, sizeof choice - len, "%scommand", len ? "," : "");
-	for (size_t i = 0; i < r->options.n_pids && len < sizeof choice; i++)
-		len += (size_t)snprintf(choice + len, sizeof choice - len, "%spid:%d", len ? "," : "",
-		                        r->options.pids[i]);
-	r->started = options.clock.monotonic;
-	r->flushed = r->clocked = r->started;
-	error = fdtape_writer_open_fd(&r->writer, r->out, &options);
-	return error ? write_failed(r, error) : 0;
+	return r->options.command ? STATUS_FAILED : CLI_REFUSED;
 }
 
 /* ---- the probes ------------------------------------------------------------------------------------------------- */
@@ -161,12 +88,35 @@ static int start_tape(struct recorder *r, char **argv)
 static void attach_file(void *context, const char *path)
 {
 	struct recorder *r = context;
-	int n = probes_attach_file(r->probes, path);
+	int n;
 
-	if (n < 0 && n != -ENOENT && r->options.verbosity >= 0)
+	if (r->tls_refused)
+		return;
+	n = probes_attach_file(r->probes, path);
+	if ((n == -EPERM || n == -EACCES) && !privileges_probe_libraries()) {
+		/* It will be the same with every other file. */
+		r->tls_refused = true;
+		progress_clear(&r->progress);
+		cli_warn("TLS is not recorded: the kernel refuses probes of libraries without CAP_SYS_ADMIN (%s); %s",
+		         strerror(-n),
+		         r->options.tls_asked ? "run as root, or take --tls auto for a recording without"
+		                              : "run as root for it, or say --tls off");
+	} else if ((n == -EPERM || n == -EACCES) && !privileges_read_others()) {
+		if (!r->others_refused && r->options.verbosity >= 0) {
+			progress_clear(&r->progress);
+			cli_warn("TLS of programs whose files are closed to this user is not recorded, such as %s; run "
+			         "as root, "
+			         "or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+			         path);
+		}
+		r->others_refused = true;
+	} else if (n < 0 && n != -ENOENT && r->options.verbosity >= 0) {
+		progress_clear(&r->progress);
 		cli_warn("TLS of %s is not recorded: %s", path, probes_message(r->probes));
-	else if (n > 0 && r->options.verbosity > 0)
+	} else if (n > 0 && r->options.verbosity > 0) {
+		progress_clear(&r->progress);
 		cli_warn("%d TLS functions probed in %s", n, path);
+	}
 }
 
 /* A chosen process, or a new image of one: what it maps now, and itself. */
@@ -175,75 +125,93 @@ static void attach_process(void *context, pid_t pid)
 	libraries_of_process(pid, attach_file, context);
 }
 
-static void choose_descendant(void *context, pid_t pid)
-{
-	struct recorder *r = context;
-
-	probes_choose(r->probes, pid, true, false);
-	translate_process(r->translate, pid);
-}
-
 static int start_probes(struct recorder *r)
 {
+	struct fdtape_clock clock = clocks();
 	struct probes_options options = {
-	        .choice = &r->choice,
+	        .choice = &r->options.choice,
 	        .keys = r->options.tls & TLS_KEYS,
 	        .calls = r->options.tls & TLS_CALLS,
-	        .ring = RING_SIZE,
+	        .files = r->options.files,
+	        .files_payload = r->options.files_payload,
+	        .lean = r->options.lean,
+	        .ring = r->options.ring,
 	        .payload = r->options.snaplen,
 	};
 
-	r->choice.all = r->options.all;
-	r->choice.follow = r->options.follow;
-	r->choice.n_pids = r->options.all ? 0 : 1;
+	r->flushed = r->clocked = clock.monotonic;
 	if (probes_open(&r->probes, &options) != 0) {
 		cli_warn("%s", probes_message(r->probes));
 		if (r->options.verbosity > 0 || (geteuid() == 0 && *probes_log()))
 			cli_warn("the kernel's last words:\n%s", probes_log());
 		return -1;
 	}
-	r->translate = translate_new(r->writer, r->probes, r->started, r->options.snaplen > 0);
+	about_add(&r->about, "record.attachment", probes_attachment(r->probes));
+	if (tapes_start(r->tapes, &clock) != 0)
+		return -1;
+	r->translate = translate_new(tapes_writer(r->tapes), r->probes, clock.monotonic, r->options.snaplen > 0);
 	if (!r->translate) {
 		cli_warn("no memory");
 		return -1;
 	}
 	translate_on_image(r->translate, attach_process, r);
-	libraries_of_system(attach_file, r);
-	return 0;
+	if (r->options.tls != TLS_OFF)
+		libraries_of_system(attach_file, r);
+	return r->tls_refused && r->options.tls_asked ? -1 : 0;
 }
 
 static int choose(struct recorder *r)
 {
-	if (r->options.command) {
-		attach_file(r, r->command.path);
-		/* It is not defined yet: the first that the tape knows of it is its exec. */
-		if (probes_choose(r->probes, r->command.pid, true, false) != 0) {
-			cli_warn("%s", probes_message(r->probes));
-			return -1;
-		}
-	}
-	for (size_t i = 0; i < r->options.n_pids; i++) {
-		pid_t pid = r->options.pids[i];
-		struct procfs_process process;
+	struct choosing choosing = {
+	        .options = &r->options,
+	        .command = r->options.command ? &r->command : NULL,
+	        .probes = r->probes,
+	        .translate = r->translate,
+	};
+	int error;
 
-		if (!procfs_read(pid, &process)) {
-			cli_warn("there is no process %d", pid);
-			return -1;
-		}
-		if (probes_choose(r->probes, pid, true, false) != 0) {
-			cli_warn("%s", probes_message(r->probes));
-			return -1;
-		}
-		translate_process(r->translate, pid);
-		if (r->options.follow)
-			procfs_descendants(pid, choose_descendant, r);
+	if (r->options.command)
+		attach_file(r, r->command.path);
+	error = choosing_run(&choosing);
+	r->n_chosen = choosing.n;
+	return error;
+}
+
+/* ---- privileges ------------------------------------------------------------------------------------------------- */
+
+static bool may_create(void *context)
+{
+	return tapes_may_create(context);
+}
+
+/* Everything is in place. From here on, what hostile programs say is read. */
+static int give_up_privileges(struct recorder *r)
+{
+	bool creates = tapes_creates(r->tapes);
+	struct privileges_wanted wanted = {
+	        .attach = r->options.tls != TLS_OFF && !r->tls_refused,
+	        .signal = r->options.command != NULL,
+	        .create = creates && !privileges_without_override(may_create, r->tapes),
+	        .chown = creates && chain_gives_away(),
+	};
+	int error;
+
+	/* Behind, we don't sleep; the ring is emptied before the kernel finds it full. */
+	setpriority(PRIO_PROCESS, 0, -15);
+	error = privileges_drop(&wanted);
+	if (error) {
+		cli_warn("cannot give up privileges: %s", strerror(-error));
+		return -1;
 	}
+	error = sandbox_enter(failure_status(r));
+	if (error)
+		cli_warn("recording without a filter of system calls: the kernel refuses it: %s", strerror(-error));
 	return 0;
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------------- */
+/* ---- signals ---------------------------------------------------------------------------------------------------- */
 
-static int block_signals(void)
+static int block_signals(bool dumps)
 {
 	sigset_t set;
 
@@ -252,11 +220,25 @@ static int block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
+	if (dumps)
+		sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* A reader that went away and a limit that was reached are told by write(). */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void reap(struct recorder *r)
+{
+	int status;
+
+	while (r->running && waitpid(r->command.pid, &status, WNOHANG) == r->command.pid) {
+		if (!WIFEXITED(status) && !WIFSIGNALED(status))
+			continue;
+		r->running = false;
+		r->command_status = status;
+	}
 }
 
 static void on_signals(struct recorder *r)
@@ -265,41 +247,108 @@ static void on_signals(struct recorder *r)
 
 	while (read(r->signals, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGCHLD) {
-			int status;
-
-			while (r->running && waitpid(r->command.pid, &status, WNOHANG) == r->command.pid &&
-			       (WIFEXITED(status) || WIFSIGNALED(status))) {
-				r->running = false;
-				r->command_status = status;
-			}
+			reap(r);
+			continue;
+		}
+		if (info.ssi_signo == SIGUSR1) {
+			r->dump = true;
 			continue;
 		}
 		/* The command ends as it would without us, and the recording with it; the second time we stop at once. */
-		r->stops++;
-		if (r->running)
+		if (r->stops++ == 0)
+			r->stop_signal = (int)info.ssi_signo;
+		/* What was typed at the terminal has reached the command as well. */
+		if (r->running && info.ssi_code != SI_KERNEL)
 			kill(r->command.pid, (int)info.ssi_signo);
 	}
 }
 
+/* A command that outlives its recording; signals are still passed on. */
+static void wait_for_command(struct recorder *r)
+{
+	struct pollfd signals = {.fd = r->signals, .events = POLLIN};
+
+	reap(r);
+	while (r->running) {
+		poll(&signals, 1, -1);
+		on_signals(r);
+	}
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------------- */
+
 static bool finished(const struct recorder *r, uint64_t now)
 {
-	if (r->options.duration && now - r->started >= r->options.duration)
+	if (r->full || (r->options.duration && now - r->begun >= r->options.duration))
 		return true;
 	if (r->options.command)
 		return !r->running || r->stops > 1;
 	return r->stops > 0;
 }
 
+static int switch_to(void *context, struct fdtape_writer *writer)
+{
+	struct recorder *r = context;
+
+	/* A tape of a chain is complete in itself; a segment in memory is put behind the others again. */
+	return translate_switch(r->translate, writer, now_of(CLOCK_MONOTONIC), !r->options.last);
+}
+
+static int next_tape(struct recorder *r)
+{
+	struct fdtape_clock clock = clocks();
+
+	r->clocked = clock.monotonic;
+	return tapes_next(r->tapes, &clock, switch_to, r);
+}
+
+/* One record; then it may be time for another tape, or enough. The ring can hold several tapes. */
+static int take(void *context, const void *record, size_t size)
+{
+	struct recorder *r = context;
+	int error = translate_record(r->translate, record, size);
+
+	r->unflushed += size;
+	if (!error && r->unflushed_max && r->unflushed >= r->unflushed_max) {
+		error = fdtape_writer_flush(tapes_writer(r->tapes));
+		r->unflushed = 0;
+	}
+	if (error || r->options.last)
+		return error;
+	if (tapes_full(r->tapes)) {
+		r->full = true;
+		return -ECANCELED;
+	}
+	if (tapes_due(r->tapes, 0) && next_tape(r) != 0) {
+		r->told = true;
+		return -ECANCELED;
+	}
+	return 0;
+}
+
 /* Empties the ring. The number of records, or -1 (told). */
 static int drain(struct recorder *r)
 {
-	int n = probes_drain(r->probes, translate_record, r->translate), error;
+	int n, error;
 
-	if (n >= 0)
-		return n;
+	if (r->full)
+		return 0;
+	n = probes_drain(r->probes, take, r);
+	if (n >= 0 || r->full)
+		return n < 0 ? 0 : n;
+	if (r->told)
+		return -1;
 	/* libbpf has set errno since; the writer remembers its own. */
-	error = fdtape_writer_flush(r->writer);
-	return write_failed(r, error ? error : n);
+	error = fdtape_writer_flush(tapes_writer(r->tapes));
+	return tapes_failed(r->tapes, error ? error : n);
+}
+
+static int put_clock(struct recorder *r, const struct fdtape_clock *clock)
+{
+	struct fdtape_item item = {.type = FDTAPE_ITEM_CLOCK, .clock = *clock};
+
+	r->clocked = clock->monotonic;
+	return fdtape_writer_put(tapes_writer(r->tapes), &item);
 }
 
 static int keep_time(struct recorder *r, uint64_t now)
@@ -307,18 +356,38 @@ static int keep_time(struct recorder *r, uint64_t now)
 	int error = 0;
 
 	if (now - r->clocked >= CLOCK_NS) {
-		struct fdtape_item item = {.type = FDTAPE_ITEM_CLOCK, .clock = clocks()};
+		struct fdtape_clock clock = clocks();
 
-		error = fdtape_writer_put(r->writer, &item);
-		r->clocked = now;
+		error = put_clock(r, &clock);
 	}
 	if (!error && now - r->flushed >= FLUSH_NS) {
 		error = translate_losses(r->translate, now);
 		if (!error)
-			error = fdtape_writer_flush(r->writer);
+			error = fdtape_writer_flush(tapes_writer(r->tapes));
 		r->flushed = now;
+		r->unflushed = 0;
 	}
-	return error ? write_failed(r, error) : 0;
+	return error ? tapes_failed(r->tapes, error) : 0;
+}
+
+/* --last: segments, and dumps while recording goes on. A dump that fails does not end the recording. */
+static int keep_last(struct recorder *r, uint64_t now)
+{
+	bool dump = r->dump && !tapes_dumping(r->tapes);
+
+	if (tapes_poll(r->tapes, false) != 0)
+		r->dump_failed = true;
+	if (!dump && !tapes_due(r->tapes, now))
+		return 0;
+	if (next_tape(r) != 0)
+		return -1;
+	if (dump) {
+		r->dump = false;
+		progress_clear(&r->progress);
+		if (tapes_dump(r->tapes) != 0)
+			r->dump_failed = true;
+	}
+	return 0;
 }
 
 static int run(struct recorder *r)
@@ -326,8 +395,6 @@ static int run(struct recorder *r)
 	struct pollfd poll_signals = {.fd = r->signals, .events = POLLIN};
 	int n = 0;
 
-	/* Behind, we don't sleep; the ring is emptied before the kernel finds it full. */
-	setpriority(PRIO_PROCESS, 0, -15);
 	for (;;) {
 		uint64_t now;
 
@@ -335,104 +402,193 @@ static int run(struct recorder *r)
 		on_signals(r);
 		now = now_of(CLOCK_MONOTONIC);
 		n = drain(r);
-		if (n < 0 || keep_time(r, now) != 0)
+		if (n < 0 || keep_time(r, now) != 0 || (r->options.last && keep_last(r, now) != 0))
 			return -1;
+		if (progress_due(&r->progress, now)) {
+			struct translate_totals totals = translate_totals(r->translate);
+
+			progress_show(&r->progress, now, &totals, tapes_size(r->tapes));
+		}
 		if (finished(r, now))
 			return 0;
 	}
 }
 
-static const char *human(uint64_t bytes, char text[static 32])
+/* What the writer gathers before it writes is beyond a bound on the tape's size: at most an eighth of it. */
+static void bound_groups(struct recorder *r)
 {
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	double n = (double)bytes;
-	size_t u = 0;
+	const struct options *o = &r->options;
 
-	for (; n >= 1024 && u < 6; u++)
-		n /= 1024;
-	snprintf(text, 32, u ? "%.1f %s" : "%.0f %s", n, units[u]);
-	return text;
+	r->unflushed_max = o->max_size && (!o->rotate || o->max_size < o->rotate) ? o->max_size : o->rotate;
+	r->unflushed_max = (r->unflushed_max + 7) / 8;
+}
+
+static const char *ended_by(const struct recorder *r, uint64_t now)
+{
+	if (r->full)
+		return "--max-size";
+	if (r->stops)
+		return r->stop_signal == SIGINT ? "SIGINT" : r->stop_signal == SIGTERM ? "SIGTERM" : "SIGHUP";
+	if (r->options.duration && now - r->begun >= r->options.duration)
+		return "--duration";
+	return "";
+}
+
+/* --last: what is held is wanted when we were stopped, and when the command has failed. */
+static int finish_last(struct recorder *r)
+{
+	bool succeeded = r->options.command && !r->running && command_exit_status(r->command_status) == 0;
+
+	if (tapes_poll(r->tapes, true) != 0)
+		r->dump_failed = true;
+	if (succeeded && !r->dump) {
+		if (r->options.verbosity >= 0)
+			cli_warn("the command ended with status 0: %s",
+			         tapes_dumps(r->tapes) ? "nothing more is written" : "nothing is written");
+		return r->dump_failed ? -1 : 0;
+	}
+	if (tapes_dump(r->tapes) != 0 || tapes_poll(r->tapes, true) != 0)
+		r->dump_failed = true;
+	return r->dump_failed ? -1 : 0;
 }
 
 static int finish(struct recorder *r)
 {
-	uint64_t now = now_of(CLOCK_MONOTONIC);
-	struct fdtape_item item = {.type = FDTAPE_ITEM_CLOCK, .clock = clocks()};
-	struct translate_totals totals;
-	char bytes[32], lost[32], size[32];
+	struct fdtape_clock clock;
+	struct closing closing;
 	int error;
 
 	if (drain(r) < 0)
 		return -1;
-	error = translate_finish(r->translate, now);
+	clock = clocks();
+	error = put_clock(r, &clock);
 	if (!error)
-		error = fdtape_writer_put(r->writer, &item);
-	if (!error)
-		error = fdtape_writer_end(r->writer);
+		error = translate_finish(r->translate, clock.monotonic);
 	if (error)
-		return write_failed(r, error);
-	totals = translate_totals(r->translate);
+		return tapes_failed(r->tapes, error);
+	if (tapes_end(r->tapes, &clock) != 0)
+		return -1;
+	if (r->options.last)
+		return finish_last(r);
+	closing = (struct closing){
+	        .totals = translate_totals(r->translate),
+	        .tape_size = tapes_size(r->tapes),
+	        .tapes = tapes_count(r->tapes),
+	        .seconds = (double)(clock.monotonic - r->begun) / 1e9,
+	        .ended = ended_by(r, clock.monotonic),
+	};
 	if (r->options.verbosity >= 0)
-		cli_warn("%llu events, %s carried by %llu flows, %s and %llu events lost, tape %s, %.1f s",
-		         (unsigned long long)totals.events, human(totals.bytes, bytes),
-		         (unsigned long long)totals.flows, human(totals.bytes - totals.captured, lost),
-		         (unsigned long long)totals.lost_events, human(fdtape_writer_size(r->writer), size),
-		         (double)(now - r->started) / 1e9);
+		closing_line(&closing);
 	return 0;
+}
+
+static void say_ready(const struct recorder *r)
+{
+	const char *name = tapes_name(r->tapes);
+	char chosen[64] = "";
+
+	if (choice_asks_image(&r->options.choice))
+		snprintf(chosen, sizeof chosen, " (%zu running process%s chosen)", r->n_chosen,
+		         r->n_chosen == 1 ? " is" : "es are");
+	if (r->options.last)
+		cli_warn(
+		        "holding the last %.6g s in memory%s; SIGUSR1 writes them to %s, SIGINT or SIGTERM writes them "
+		        "and ends",
+		        (double)r->options.last / 1e9, chosen, name);
+	else
+		cli_warn("recording to %s%s; SIGINT or SIGTERM ends it", name, chosen);
+}
+
+/* The command's pid is one more question to the probes. */
+static int add_command(struct recorder *r)
+{
+	struct choice *c = &r->options.choice;
+	pid_t *pids;
+
+	if (c->all)
+		return 0;
+	pids = realloc(c->pids, (c->n_pids + 1) * sizeof *pids);
+	if (!pids) {
+		cli_warn("no memory");
+		return -1;
+	}
+	c->pids = pids;
+	c->pids[c->n_pids++] = r->command.pid;
+	return 0;
+}
+
+static int set_up(struct recorder *r)
+{
+	if (r->options.command && add_command(r) != 0)
+		return -1;
+	if (tapes_open(&r->tapes, &r->options, &r->about) != 0)
+		return -1;
+	return start_probes(r) != 0 || choose(r) != 0 || give_up_privileges(r) != 0 ? -1 : 0;
 }
 
 /* Everything up to the command's end, or ours; 0, or -1 when it was told what failed. */
 static int record(struct recorder *r, char **argv)
 {
-	int error;
+	int error = 0;
 
+	about_fill(&r->about, &r->options, argv);
 	if (r->options.command) {
-		error = command_hold(&r->command, r->options.command,
-		                     r->options.output && !strcmp(r->options.output, "-"));
+		error = command_hold(&r->command, r->options.command, options_to_stdout(&r->options));
 		if (error) {
 			cli_warn("cannot run '%s': %s", r->options.command[0], strerror(-error));
 			return -1;
 		}
 	}
-	error = open_tape(r) != 0 || start_tape(r, argv) != 0 || start_probes(r) != 0 || choose(r) != 0;
-	if (error) {
+	if (set_up(r) != 0) {
+		tapes_abandon(r->tapes);
 		if (r->options.command)
 			command_cancel(&r->command);
 		return -1;
 	}
+	bound_groups(r);
+	r->begun = now_of(CLOCK_MONOTONIC);
 	if (r->options.command) {
 		r->running = true;
 		error = command_go(&r->command);
 		if (error)
 			cli_warn("cannot run '%s': %s", r->options.command[0], strerror(-error));
 	} else if (r->options.verbosity >= 0) {
-		cli_warn("recording to %s; SIGINT or SIGTERM ends it", r->output);
+		say_ready(r);
 	}
-	if (run(r) != 0 || finish(r) != 0 || error)
+	/* A command has the terminal to itself, unless we are told to say more. */
+	if (r->options.command ? r->options.verbosity > 0 : r->options.verbosity >= 0)
+		progress_start(&r->progress, r->begun);
+	if (run(r) != 0) {
+		progress_clear(&r->progress);
 		return -1;
-	return 0;
+	}
+	progress_clear(&r->progress);
+	return finish(r) != 0 || error ? -1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct recorder r = {.out = -1};
+	static struct recorder r;
 	int status;
 
 	cli_tool = "fdtape-record";
 	options_parse(&r.options, argc, argv);
-	r.signals = block_signals();
+	if (r.options.check) {
+		status = check_system(&r.options);
+		options_release(&r.options);
+		return status;
+	}
+	command_save_signals(&r.command);
+	r.signals = block_signals(r.options.last);
 	if (r.signals < 0)
-		cli_die(CLI_REFUSED, "signalfd: %s", strerror(errno));
-	status = record(&r, argv) == 0 ? CLI_DONE : r.options.command ? STATUS_FAILED : CLI_REFUSED;
+		cli_die(failure_status(&r), "signalfd: %s", strerror(errno));
+	status = record(&r, argv) == 0 ? CLI_DONE : failure_status(&r);
 	translate_free(r.translate);
 	probes_free(r.probes);
-	fdtape_writer_free(r.writer);
-	if (r.running) { /* recording ended before the command did */
-		while (waitpid(r.command.pid, &r.command_status, 0) < 0 && errno == EINTR)
-			;
-	}
+	tapes_free(r.tapes);
+	wait_for_command(&r);
 	if (status == CLI_DONE && r.options.command)
 		status = command_exit_status(r.command_status);
-	free(r.options.pids);
+	options_release(&r.options);
 	return status;
 }

@@ -374,27 +374,33 @@ static int put_processes(struct translate *t)
 	return error;
 }
 
-int translate_switch(struct translate *t, struct fdtape_writer *writer, bool anew)
+int translate_switch(struct translate *t, struct fdtape_writer *writer, uint64_t now, bool anew)
 {
 	struct flow **open;
 	size_t n;
-	int error;
+	int error = translate_losses(t, now);
 
-	t->writer = writer;
-	error = put_processes(t);
 	open = open_flows(t, &n);
 	if (!open && t->flows.used)
 		return FDTAPE_ERR_MEMORY;
 	for (size_t i = 0; i < n && !error; i++) {
-		for (int dir = 0; dir < 2 && anew; dir++)
-			open[i]->base[dir] = open[i]->next_offset[dir];
-		for (int dir = 0; dir < 2; dir++)
-			if (open[i]->def.bytes[dir] < open[i]->base[dir])
-				open[i]->def.bytes[dir] = open[i]->base[dir];
-		if (anew)
-			open[i]->def.flags |= FDTAPE_FLOW_PREOPENED;
+		memcpy(open[i]->def.bytes, open[i]->next_offset, sizeof open[i]->def.bytes);
 		error = put_flow(t, open[i]);
 	}
+	t->writer = writer;
+	if (!error)
+		error = put_processes(t);
+	for (size_t i = 0; i < n && !error; i++) {
+		if (anew) {
+			memcpy(open[i]->base, open[i]->next_offset, sizeof open[i]->base);
+			memset(open[i]->gaps, 0, sizeof open[i]->gaps); /* they are behind us */
+			open[i]->def.flags |= FDTAPE_FLOW_PREOPENED;
+			open[i]->def.id = i + 1;
+		}
+		error = put_flow(t, open[i]);
+	}
+	if (anew)
+		t->n_flows = n;
 	free(open);
 	return error;
 }

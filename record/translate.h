@@ -47,9 +47,15 @@ int translate_losses(struct translate *t, uint64_t now);
 /* No more records: gives what was waiting for more, and each open flow as it stands. */
 int translate_finish(struct translate *t, uint64_t now);
 
-/* From now on items go to another writer, which is told first of every process, thread and flow that lives. With
- * `anew`, its offsets begin at 0 now, as if recording had begun now; otherwise they go on. */
-int translate_switch(struct translate *t, struct fdtape_writer *writer, bool anew);
+/*
+ * Goes on with another writer. The one so far gets the losses up to now, and each open flow as it stands; nothing more
+ * is put into it. The new one gets first of all everything that is in force: processes, threads, open flows.
+ *
+ * `anew`: the tape is to be complete in itself. Flows are marked as open before, and their offsets count from 0 again.
+ * Otherwise it continues the one before it: offsets and ids go on, and a flow's `bytes` are the offsets of its next
+ * events, so that whoever begins with this tape can subtract them.
+ */
+int translate_switch(struct translate *t, struct fdtape_writer *writer, uint64_t now, bool anew);
 
 struct translate_totals translate_totals(const struct translate *t);
 

@@ -174,8 +174,8 @@ int on_flow(struct translate *t, const struct probe_flow *r, const uint8_t *path
 	}
 	f->def.fd = r->fd;
 	/* At its end the socket can't be asked any more: what is known stays. */
-	f->def.flags |= r->flags & (FDTAPE_FLOW_PREOPENED | FDTAPE_FLOW_LISTENS | FDTAPE_FLOW_STREAM |
-	                            FDTAPE_FLOW_INHERITED);
+	f->def.flags |=
+	        r->flags & (FDTAPE_FLOW_PREOPENED | FDTAPE_FLOW_LISTENS | FDTAPE_FLOW_STREAM | FDTAPE_FLOW_INHERITED);
 	count_at_least(f, r->bytes[0], r->bytes[1]);
 	if (r->handle) {
 		f->def.kind = FDTAPE_KIND_LIBRARY;

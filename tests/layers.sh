@@ -20,13 +20,13 @@ may() {
 }
 
 libc='(arpa/inet|assert|ctype|dirent|endian|errno|fcntl|fnmatch|inttypes|limits|math|poll|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|sys/(mman|resource|socket|stat|types|un|wait|uio))\.h'
-linux='(linux/types|sys/prctl|sys/signalfd|sys/syscall|sys/utsname)\.h'
+linux='(linux/(capability|types)|pthread|pwd|sched|stdatomic|sys/(ioctl|prctl|signalfd|syscall|utsname)|ucontext)\.h'
 ours='(cli|map)\.h'
 api='fdtape/[a-z]*\.h'
 
 may format "$libc|$api|zstd\.h|zstd_errors\.h|xxhash\.h"
 may bpf "linux/(bpf|types)\.h|bpf/bpf_[a-z_]*\.h"
-may record "$libc|$linux|$ours|$api|bpf/(probe_abi|fdtape\.skel|bpf|libbpf)\.h|gelf\.h"
+may record "$libc|$linux|$ours|$api|bpf/(probe_abi|fdtape\.skel|bpf|libbpf)\.h|(gelf|cap-ng|seccomp)\.h"
 may replay "$libc|$ours|$api|openssl/[a-z0-9_]*\.h"
 may analyze "$libc|$ours|$api|replay/[a-z0-9_]*\.h|openssl/[a-z0-9_]*\.h|jansson\.h"
 
