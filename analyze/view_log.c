@@ -54,15 +54,9 @@ static const char *const ssl_words[] = {
         [SSL_MIXED] = "mixed", [SSL_PLAIN] = "plain",     [SSL_NO_CONN] = "no conn",
 };
 
-static bool carries(uint32_t call)
-{
-	return (call >= FDTAPE_CALL_READ && call <= FDTAPE_CALL_SENDMSG) ||
-	       (call >= FDTAPE_CALL_SSL_READ && call <= FDTAPE_CALL_SSL_WRITE_EX);
-}
-
 static enum ssl ssl_of(const struct line *line)
 {
-	if (!carries(line->event.call))
+	if (!fdtape_call_carries(line->event.call))
 		return SSL_NONE;
 	if (line->event.call >= FDTAPE_CALL_SSL_READ)
 		return SSL_PLAIN;
@@ -102,7 +96,7 @@ static const char *process_data(enum ssl ssl)
 
 static json_t *flags_array(uint32_t flags)
 {
-	static const char *const names[] = {"pending", "no_start", "peek", "continued"};
+	static const char *const names[] = {"pending", "no_start", "peek", "continued", "reread", "passed"};
 	json_t *array = js_array();
 
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
@@ -116,7 +110,7 @@ static void put_object(FILE *out, const struct line *line)
 	const struct fdtape_event *e = &line->event;
 	char text[TEXT_ADDRESS_MAX];
 	enum ssl ssl = ssl_of(line);
-	bool data = carries(e->call), ended = !(e->flags & FDTAPE_EVENT_PENDING);
+	bool data = fdtape_call_carries(e->call), ended = !(e->flags & FDTAPE_EVENT_PENDING);
 	json_t *object = js_object();
 
 	js_set(object, "number", js_number(line->number));
@@ -163,7 +157,7 @@ static const char *bytes_text(char out[static WORDS_RESULT_MAX], const struct fd
 		return "hangs";
 	if (e->result < 0 && e->call < FDTAPE_CALL_SSL_READ)
 		return words_failure(out, e->result);
-	if (carries(e->call) && e->result >= 0)
+	if (fdtape_call_carries(e->call) && e->result >= 0)
 		snprintf(out, WORDS_RESULT_MAX, "%" PRIu64, e->bytes);
 	else if (e->call == FDTAPE_CALL_ACCEPT || e->call == FDTAPE_CALL_ACCEPT4 || e->call == FDTAPE_CALL_SOCKET)
 		snprintf(out, WORDS_RESULT_MAX, "= fd %" PRId64, e->result);
@@ -208,7 +202,7 @@ static void put_text(struct log *view, const struct line *line)
 	char clock[TEXT_CLOCK_MAX], date[TEXT_TIME_MAX], call[WORDS_CALL_MAX], result[WORDS_RESULT_MAX];
 	char fd[TEXT_NUMBER_MAX] = "-";
 	enum ssl ssl = ssl_of(line);
-	bool data = carries(line->event.call) && line->event.result >= 0;
+	bool data = fdtape_call_carries(line->event.call) && line->event.result >= 0;
 
 	if (!view->headed)
 		fprintf(out, "%-15s %-*s %4s %-18s %12s %-3s %-7s %s\n", "TIME (UTC)", PROCESS_WIDTH, "PROCESS", "FD",

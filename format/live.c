@@ -6,7 +6,9 @@
 #define BUCKETS_MIN 64u
 
 struct live_entry {
-	struct live_entry *next; /* in the bucket */
+	struct live_entry *next;    /* in the bucket */
+	struct live_entry *thread;  /* of a process: its first thread; of a thread: the next one of its process */
+	struct live_entry **holder; /* of a thread: what points to it, of the two above */
 	struct live_key key;
 	uint32_t epoch;
 	bool ended;
@@ -16,7 +18,7 @@ struct live_entry {
 
 static size_t bucket_of(const struct live *l, struct live_key key)
 {
-	uint64_t hash = (key.id * 8 + key.type) * 0x9e3779b97f4a7c15u;
+	uint64_t hash = (key.id * 16 + key.type) * 0x9e3779b97f4a7c15u;
 
 	return (size_t)(hash ^ hash >> 32) & (l->n_buckets - 1);
 }
@@ -31,15 +33,41 @@ static struct live_entry **find(struct live *l, struct live_key key)
 	return at;
 }
 
+/* From here on `to` is where the list begins, or goes on, that `from` was. */
+static void move_threads(struct live_entry **from, struct live_entry **to)
+{
+	*to = *from;
+	*from = NULL;
+	if (*to)
+		(*to)->holder = to;
+}
+
 static void drop(struct live *l, struct live_entry **at)
 {
 	struct live_entry *entry = *at;
 
+	if (entry->holder)
+		move_threads(&entry->thread, entry->holder);
 	*at = entry->next;
 	l->count--;
 	l->fresh -= entry->epoch == l->epoch;
 	l->bytes -= entry->len;
 	free(entry);
+}
+
+static void add_thread(struct live_entry *process, struct live_entry *entry)
+{
+	move_threads(&process->thread, &entry->thread);
+	entry->holder = &process->thread;
+	process->thread = entry;
+}
+
+/* A process goes with its threads. */
+static void drop_whole(struct live *l, struct live_entry *entry)
+{
+	while (entry->key.type == FDTAPE_ITEM_PROCESS && entry->thread)
+		drop(l, find(l, entry->thread->key));
+	drop(l, find(l, entry->key));
 }
 
 static bool rebuild(struct live *l, size_t n_buckets)
@@ -94,38 +122,69 @@ static struct live_key key_of(const struct fdtape_item *item)
 		return (struct live_key){item->process.pid, item->type};
 	case FDTAPE_ITEM_FLOW:
 		return (struct live_key){item->flow.id, item->type};
+	case FDTAPE_ITEM_THREAD:
+		return (struct live_key){(uint64_t)item->thread.pid << 32 | item->thread.tid, item->type};
 	default:
 		return (struct live_key){0, item->type};
 	}
 }
 
+static bool is_definition(uint32_t type)
+{
+	return type == FDTAPE_ITEM_CLOCK || type == FDTAPE_ITEM_PROCESS || type == FDTAPE_ITEM_FLOW ||
+	       type == FDTAPE_ITEM_THREAD;
+}
+
+static struct live_entry *find_process(struct live *l, uint32_t pid)
+{
+	return l->n_buckets ? *find(l, (struct live_key){pid, FDTAPE_ITEM_PROCESS}) : NULL;
+}
+
 int live_put(struct live *l, const struct fdtape_item *item, bool *is_new)
 {
 	const struct bytebuf *record = &l->scratch.bytes;
+	struct live_entry *process = NULL;
 	struct live_key key = key_of(item);
-	struct live_entry **at, *entry;
+	struct live_entry *old, *entry;
 
 	if (is_new)
 		*is_new = false;
-	if (item->type != FDTAPE_ITEM_CLOCK && item->type != FDTAPE_ITEM_PROCESS && item->type != FDTAPE_ITEM_FLOW)
+	if (!is_definition(item->type))
 		return 0;
+	if (item->type == FDTAPE_ITEM_THREAD) {
+		process = find_process(l, item->thread.pid);
+		if (!process)
+			return 0;
+		old = *find(l, key);
+		if (old && (!item->thread.comm || !*item->thread.comm))
+			drop_whole(l, old);
+		if (!item->thread.comm || !*item->thread.comm)
+			return 0;
+	}
 	record_writer_clear(&l->scratch);
 	record_put(&l->scratch, item, 0, 0);
 	if (record->failed || !make_room(l))
 		return FDTAPE_ERR_MEMORY;
-	at = find(l, key);
+	old = *find(l, key);
 	if (is_new)
-		*is_new = !*at;
-	if (*at)
-		drop(l, at);
-	if (l->count >= LIVE_MAX || record->len > LIVE_BYTES_MAX - l->bytes)
+		*is_new = !old;
+	if (l->count - (old != NULL) >= LIVE_MAX || record->len > LIVE_BYTES_MAX - l->bytes + (old ? old->len : 0)) {
+		if (old)
+			drop_whole(l, old);
 		return FDTAPE_ERR_LIMIT;
+	}
 	entry = malloc(sizeof(*entry) + record->len);
 	if (!entry)
 		return FDTAPE_ERR_MEMORY;
-	*entry = (struct live_entry){.next = *at, .key = key, .epoch = l->epoch, .len = record->len};
+	*entry = (struct live_entry){.key = key, .epoch = l->epoch, .len = record->len};
 	memcpy(entry->record, record->data, record->len);
-	*at = entry;
+	if (old && key.type == FDTAPE_ITEM_PROCESS && !old->ended)
+		move_threads(&old->thread, &entry->thread);
+	if (old)
+		drop_whole(l, old);
+	if (process)
+		add_thread(process, entry);
+	*find(l, key) = entry;
 	l->count++;
 	l->fresh++;
 	l->bytes += entry->len;
@@ -136,7 +195,7 @@ int live_put(struct live *l, const struct fdtape_item *item, bool *is_new)
 
 int live_exit(struct live *l, uint32_t pid)
 {
-	struct live_entry *entry = l->n_buckets ? *find(l, (struct live_key){pid, FDTAPE_ITEM_PROCESS}) : NULL;
+	struct live_entry *entry = find_process(l, pid);
 
 	return entry && !leave(l, entry) ? FDTAPE_ERR_MEMORY : 0;
 }
@@ -157,10 +216,10 @@ static void swap_leaving(struct live *l)
 void live_group_end(struct live *l)
 {
 	for (size_t i = 0; i < l->n_leaving[1]; i++) {
-		struct live_entry **at = find(l, l->leaving[1][i]);
+		struct live_entry *entry = *find(l, l->leaving[1][i]);
 
-		if (*at && (*at)->ended)
-			drop(l, at);
+		if (entry && entry->ended)
+			drop_whole(l, entry);
 	}
 	swap_leaving(l);
 }
@@ -181,10 +240,13 @@ static void sweep(struct live *l)
 		struct live_entry **at = &l->buckets[i];
 
 		while (*at) {
-			if ((*at)->epoch != l->epoch)
-				drop(l, at);
-			else
+			if ((*at)->epoch == l->epoch) {
 				at = &(*at)->next;
+				continue;
+			}
+			/* Its threads may be in this bucket as well. */
+			drop_whole(l, *at);
+			at = &l->buckets[i];
 		}
 	}
 	if (l->n_buckets > BUCKETS_MIN && l->count < l->n_buckets / 16)
@@ -240,7 +302,7 @@ void live_clear(struct live *l)
 {
 	for (size_t i = 0; i < l->n_buckets; i++)
 		while (l->buckets[i])
-			drop(l, &l->buckets[i]);
+			drop_whole(l, l->buckets[i]);
 	l->n_leaving[0] = 0;
 	l->n_leaving[1] = 0;
 }

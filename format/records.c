@@ -43,8 +43,16 @@ static const struct member clock_members[] = {
 };
 
 static const struct member process_members[] = {
-        {U32(process.pid)},     {U32(process.ppid)},   {U32(process.uid)},        {U64(process.time)},
-        {STRING(process.comm)}, {STRING(process.exe)}, {STRING(process.cmdline)},
+        {U32(process.pid)},         {U32(process.ppid)},      {U32(process.uid)},        {U64(process.time)},
+        {STRING(process.comm)},     {STRING(process.exe)},    {STRING(process.cmdline)}, {U64(process.started)},
+        {STRING(process.build_id)}, {STRING(process.cgroup)},
+};
+
+static const struct member thread_members[] = {
+        {U32(thread.pid)},
+        {U32(thread.tid)},
+        {U64(thread.time)},
+        {STRING(thread.comm)},
 };
 
 static const struct member flow_members[] = {
@@ -78,6 +86,7 @@ static const struct {
         [FDTAPE_ITEM_FLOW] = {flow_members, LENGTH(flow_members)},
         [FDTAPE_ITEM_SECRET] = {secret_members, LENGTH(secret_members)},
         [FDTAPE_ITEM_LOSS] = {loss_members, LENGTH(loss_members)},
+        [FDTAPE_ITEM_THREAD] = {thread_members, LENGTH(thread_members)},
 };
 
 static const void *member_of(const struct fdtape_item *item, size_t offset)

@@ -12,7 +12,7 @@
 
 #include "format/bytebuf.h"
 
-#define RECORD_TYPES (FDTAPE_ITEM_END + 1)
+#define RECORD_TYPES (FDTAPE_ITEM_THREAD + 1)
 
 /* Writing one block's body. */
 struct record_writer {

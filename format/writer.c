@@ -204,6 +204,9 @@ static void note_times(struct fdtape_writer *w, const struct fdtape_item *item)
 	case FDTAPE_ITEM_PROCESS:
 		note_time(w, item->process.time);
 		break;
+	case FDTAPE_ITEM_THREAD:
+		note_time(w, item->thread.time);
+		break;
 	case FDTAPE_ITEM_FLOW:
 		note_time(w, item->flow.closed ? item->flow.closed : item->flow.opened);
 		break;

@@ -162,15 +162,17 @@ static void close_lingering(struct player *p)
 static bool is_input(uint32_t call)
 {
 	return call == FDTAPE_CALL_READ || call == FDTAPE_CALL_READV || call == FDTAPE_CALL_RECVFROM ||
-	       call == FDTAPE_CALL_RECVMSG;
+	       call == FDTAPE_CALL_RECVMSG || call == FDTAPE_CALL_PREADV2 || call == FDTAPE_CALL_IO_URING_READ ||
+	       call == FDTAPE_CALL_IO_URING_RECV || call == FDTAPE_CALL_IO_URING_RECVMSG;
 }
 
-static struct player_flow *accepted_flow(const struct play_section *section, const struct fdtape_event *event)
+static struct player_flow *other_flow(const struct play_section *section, const struct fdtape_event *event)
 {
 	struct flow *flow = NULL;
+	int arg = fdtape_call_flow_arg(event->call);
 
-	if ((event->call == FDTAPE_CALL_ACCEPT || event->call == FDTAPE_CALL_ACCEPT4) && event->arg[0])
-		flow = map_get(&section->flows, event->arg[0]);
+	if (arg >= 0 && event->arg[arg])
+		flow = map_get(&section->flows, event->arg[arg]);
 	return flow ? &flow->pub : NULL;
 }
 
@@ -201,7 +203,7 @@ static void on_event(struct play_section *section, const struct fdtape_event *ev
 		if (flow)
 			flow_tell(flow);
 		call.flow = flow ? &flow->pub : NULL;
-		call.accepted = accepted_flow(section, event);
+		call.other = other_flow(section, event);
 		call.process = &process->pub;
 		call.wall = start;
 		if (p->sink.call && !p->stop)

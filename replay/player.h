@@ -64,8 +64,8 @@ struct player_piece {
 
 struct player_call {
 	const struct fdtape_event *event;
-	struct player_flow *flow;     /* NULL: none, or not chosen */
-	struct player_flow *accepted; /* accept: the flow of the new fd, if it is known */
+	struct player_flow *flow;  /* NULL: none, or not chosen */
+	struct player_flow *other; /* that an argument names (accept: of the new fd), if it is known */
 	const struct player_process *process;
 	uint64_t wall;   /* start, ns since the epoch */
 	uint64_t number; /* of the event, from 1, counted over all that was read, chosen or not */

@@ -31,7 +31,14 @@ enum {
 struct cut_process {
 	struct fdtape_process def; /* the latest; its strings are in text */
 	char *text;
+	struct map threads; /* by tid: struct cut_thread */
 	bool written;
+};
+
+/* A thread's name that is written when its process is. */
+struct cut_thread {
+	struct fdtape_thread def;
+	char comm[];
 };
 
 struct held_secret {
@@ -74,6 +81,15 @@ static int put_process(struct sink_tape *t, const struct fdtape_process *def)
 	struct fdtape_item item = {.type = FDTAPE_ITEM_PROCESS, .process = *def};
 
 	item.process.time = convert(t, def->time);
+	item.process.started = convert(t, def->started);
+	return put(t, &item);
+}
+
+static int put_thread(struct sink_tape *t, const struct fdtape_thread *def)
+{
+	struct fdtape_item item = {.type = FDTAPE_ITEM_THREAD, .thread = *def};
+
+	item.thread.time = convert(t, def->time);
 	return put(t, &item);
 }
 
@@ -112,12 +128,23 @@ struct kept_flow {
 	uint64_t captured; /* bytes of it that are on the new tape */
 };
 
+static void forget_threads(struct cut_process *process)
+{
+	struct cut_thread *thread;
+	size_t cursor = 0;
+
+	while ((thread = map_next(&process->threads, &cursor)))
+		free(thread);
+	map_release(&process->threads);
+}
+
 static void forget_processes(struct sink_tape *t)
 {
 	struct cut_process *process;
 	size_t cursor = 0;
 
 	while ((process = map_next(&t->processes, &cursor))) {
+		forget_threads(process);
 		free(process->text);
 		free(process);
 	}
@@ -129,7 +156,8 @@ static int keep_process(struct sink_tape *t, const struct fdtape_process *def)
 {
 	struct cut_process *process = map_get(&t->processes, def->pid);
 	size_t comm = strlen(def->comm) + 1, exe = strlen(def->exe) + 1, cmdline = strlen(def->cmdline) + 1;
-	char *text = malloc(comm + exe + cmdline);
+	size_t build_id = strlen(def->build_id) + 1, cgroup = strlen(def->cgroup) + 1;
+	char *text = malloc(comm + exe + cmdline + build_id + cgroup);
 
 	if (!text)
 		return FDTAPE_ERR_MEMORY;
@@ -147,6 +175,9 @@ static int keep_process(struct sink_tape *t, const struct fdtape_process *def)
 	process->def.comm = memcpy(text, def->comm, comm);
 	process->def.exe = memcpy(text + comm, def->exe, exe);
 	process->def.cmdline = memcpy(text + comm + exe, def->cmdline, cmdline);
+	text += comm + exe + cmdline;
+	process->def.build_id = memcpy(text, def->build_id, build_id);
+	process->def.cgroup = memcpy(text + build_id, def->cgroup, cgroup);
 	return process->written ? put_process(t, &process->def) : 0;
 }
 
@@ -154,11 +185,43 @@ static int keep_process(struct sink_tape *t, const struct fdtape_process *def)
 static int need_process(struct sink_tape *t, uint32_t pid)
 {
 	struct cut_process *process = map_get(&t->processes, pid);
+	const struct cut_thread *thread;
+	size_t cursor = 0;
 
 	if (!process || process->written)
 		return t->error;
 	process->written = true;
-	return put_process(t, &process->def);
+	put_process(t, &process->def);
+	while ((thread = map_next(&process->threads, &cursor)))
+		put_thread(t, &thread->def);
+	forget_threads(process);
+	return t->error;
+}
+
+/* Remembers a thread's name, or writes it if its process was. */
+static int keep_thread(struct sink_tape *t, const struct fdtape_thread *def)
+{
+	struct cut_process *process = map_get(&t->processes, def->pid);
+	size_t comm = strlen(def->comm) + 1;
+	struct cut_thread *thread;
+
+	if (!process)
+		return 0;
+	if (process->written)
+		return put_thread(t, def);
+	free(map_take(&process->threads, def->tid));
+	if (!*def->comm)
+		return 0;
+	thread = malloc(sizeof *thread + comm);
+	if (!thread)
+		return FDTAPE_ERR_MEMORY;
+	thread->def = *def;
+	thread->def.comm = memcpy(thread->comm, def->comm, comm);
+	if (!map_put(&process->threads, def->tid, thread)) {
+		free(thread);
+		return FDTAPE_ERR_MEMORY;
+	}
+	return 0;
 }
 
 /* ---- secrets ---------------------------------------------------------------------------------------------------- */
@@ -342,6 +405,8 @@ static int on_item(void *context, const struct fdtape_item *item)
 		return t->cuts ? hold_secret(t, &item->secret) : put_secret(t, &item->secret);
 	case FDTAPE_ITEM_PROCESS:
 		return t->cuts ? keep_process(t, &item->process) : put_process(t, &item->process);
+	case FDTAPE_ITEM_THREAD:
+		return t->cuts ? keep_thread(t, &item->thread) : put_thread(t, &item->thread);
 	default:
 		return 0;
 	}
@@ -386,14 +451,15 @@ static int on_call(void *context, const struct player_call *call)
 	struct sink_tape *t = context;
 	struct fdtape_item item = {.type = FDTAPE_ITEM_EVENT, .event = *call->event};
 	struct kept_flow *kept = call->flow ? call->flow->user : NULL;
-	const struct kept_flow *accepted = call->accepted ? call->accepted->user : NULL;
+	const struct kept_flow *other = call->other ? call->other->user : NULL;
+	int arg = fdtape_call_flow_arg(call->event->call);
 
 	if (need_process(t, item.event.pid) < 0)
 		return t->error;
 	item.event.time = convert(t, item.event.time);
 	item.event.flow = kept ? kept->id : 0;
-	if (item.event.call == FDTAPE_CALL_ACCEPT || item.event.call == FDTAPE_CALL_ACCEPT4)
-		item.event.arg[0] = accepted ? accepted->id : 0;
+	if (arg >= 0)
+		item.event.arg[arg] = other ? other->id : 0;
 	if (kept && !(item.event.flags & FDTAPE_EVENT_PEEK))
 		kept->captured += item.event.captured;
 	t->last = add(call->event->time, call->event->duration);

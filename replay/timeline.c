@@ -51,6 +51,8 @@ static uint64_t time_of(const struct fdtape_item *item)
 		return item->clock.monotonic;
 	case FDTAPE_ITEM_PROCESS:
 		return item->process.time;
+	case FDTAPE_ITEM_THREAD:
+		return item->thread.time;
 	case FDTAPE_ITEM_FLOW:
 		return item->flow.closed ? item->flow.closed : item->flow.opened;
 	case FDTAPE_ITEM_EVENT:

@@ -211,6 +211,11 @@ static void add_record(struct workload *w, const struct fdtape_item *item)
 		to->process.comm = copy_of(item->process.comm, strlen(item->process.comm) + 1);
 		to->process.exe = copy_of(item->process.exe, strlen(item->process.exe) + 1);
 		to->process.cmdline = copy_of(item->process.cmdline, strlen(item->process.cmdline) + 1);
+		to->process.build_id = copy_of(item->process.build_id, strlen(item->process.build_id) + 1);
+		to->process.cgroup = copy_of(item->process.cgroup, strlen(item->process.cgroup) + 1);
+		break;
+	case FDTAPE_ITEM_THREAD:
+		to->thread.comm = copy_of(item->thread.comm, strlen(item->thread.comm) + 1);
 		break;
 	case FDTAPE_ITEM_FLOW:
 		to->flow.name = copy_of(item->flow.name, strlen(item->flow.name) + 1);
@@ -307,6 +312,11 @@ static void free_workload(struct workload *w)
 			free((void *)(uintptr_t)item->process.comm);
 			free((void *)(uintptr_t)item->process.exe);
 			free((void *)(uintptr_t)item->process.cmdline);
+			free((void *)(uintptr_t)item->process.build_id);
+			free((void *)(uintptr_t)item->process.cgroup);
+			break;
+		case FDTAPE_ITEM_THREAD:
+			free((void *)(uintptr_t)item->thread.comm);
 			break;
 		case FDTAPE_ITEM_FLOW:
 			free((void *)(uintptr_t)item->flow.name);

@@ -355,6 +355,9 @@ static void define_process(struct mix *m)
 	        .comm = "server",
 	        .exe = "/usr/sbin/server",
 	        .cmdline = "server: worker process",
+	        .started = START - 1000000,
+	        .build_id = "8e2a1c5a3d1f4b0d9c7766554433221100ffeedd",
+	        .cgroup = "/system.slice/server.service",
 	};
 	m->n_defined++;
 }

@@ -89,15 +89,27 @@ static void print_clock(const struct fdtape_clock *c)
 
 static void print_process(const struct fdtape_process *p)
 {
-	printf("{\"cmdline\":");
+	printf("{\"build_id\":");
+	print_string(p->build_id);
+	printf(",\"cgroup\":");
+	print_string(p->cgroup);
+	printf(",\"cmdline\":");
 	print_string(p->cmdline);
 	printf(",\"comm\":");
 	print_string(p->comm);
 	printf(",\"exe\":");
 	print_string(p->exe);
-	printf(",\"item\":\"process\",\"pid\":%" PRIu32 ",\"ppid\":%" PRIu32 ",\"time\":%" PRIu64 ",\"uid\":%" PRIu32
-	       "}",
-	       p->pid, p->ppid, p->time, p->uid);
+	printf(",\"item\":\"process\",\"pid\":%" PRIu32 ",\"ppid\":%" PRIu32 ",\"started\":%" PRIu64
+	       ",\"time\":%" PRIu64 ",\"uid\":%" PRIu32 "}",
+	       p->pid, p->ppid, p->started, p->time, p->uid);
+}
+
+static void print_thread(const struct fdtape_thread *t)
+{
+	printf("{\"comm\":");
+	print_string(t->comm);
+	printf(",\"item\":\"thread\",\"pid\":%" PRIu32 ",\"tid\":%" PRIu32 ",\"time\":%" PRIu64 "}", t->pid, t->tid,
+	       t->time);
 }
 
 static void print_flow(const struct fdtape_flow *f)
@@ -161,6 +173,9 @@ static void print_item(const struct fdtape_reader *reader, const struct fdtape_i
 		break;
 	case FDTAPE_ITEM_PROCESS:
 		print_process(&item->process);
+		break;
+	case FDTAPE_ITEM_THREAD:
+		print_thread(&item->thread);
 		break;
 	case FDTAPE_ITEM_FLOW:
 		print_flow(&item->flow);

@@ -74,9 +74,10 @@ static inline struct fuzz_blob fuzz_tape(unsigned seed)
 		        {.type = FDTAPE_ITEM_SECRET,
 		         .secret = {.label = "l", .source = "s", .id = (const uint8_t *)"x", .id_len = 1}},
 		        {.type = FDTAPE_ITEM_LOSS, .loss = {1, 2, 3, i, i}},
+		        {.type = FDTAPE_ITEM_THREAD, .thread = {7, (uint32_t)(7 + i % 4), i, i % 9 ? "t" : ""}},
 		};
 
-		if (fdtape_writer_put(w, &items[(i + seed) % 3 ? 3 : (i / 3 + seed) % 6]))
+		if (fdtape_writer_put(w, &items[(i + seed) % 3 ? 3 : (i / 3 + seed) % 7]))
 			abort();
 		if (i % (3 + seed % 5) == 0 && fdtape_writer_flush(w))
 			abort();
@@ -163,6 +164,11 @@ static inline void fuzz_touch_item(const struct fdtape_item *item)
 		fuzz_touch_string(item->process.comm);
 		fuzz_touch_string(item->process.exe);
 		fuzz_touch_string(item->process.cmdline);
+		fuzz_touch_string(item->process.build_id);
+		fuzz_touch_string(item->process.cgroup);
+		break;
+	case FDTAPE_ITEM_THREAD:
+		fuzz_touch_string(item->thread.comm);
 		break;
 	case FDTAPE_ITEM_FLOW:
 		fuzz_touch(item->flow.local.addr, item->flow.local.len);

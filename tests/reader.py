@@ -310,20 +310,22 @@ def section_body(block):
 
 # ---- s. 5: records ------------------------------------------------------------------------------------------------
 
-CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD, SECRET_RECORD, LOSS_RECORD = 2, 3, 4, 6, 7
+CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD, SECRET_RECORD, LOSS_RECORD, THREAD_RECORD = 2, 3, 4, 6, 7, 9
 
 # The members in order. A number is "u64", "u32" or "i32" (types.h says which).
 MEMBERS = {
     CLOCK_RECORD: ("clock", "monotonic:u64 realtime:u64 boottime:u64"),
-    PROCESS_RECORD: ("process", "pid:u32 ppid:u32 uid:u32 time:u64 comm:string exe:string cmdline:string"),
+    PROCESS_RECORD: ("process", "pid:u32 ppid:u32 uid:u32 time:u64 comm:string exe:string cmdline:string "
+                     "started:u64 build_id:string cgroup:string"),
     FLOW_RECORD: ("flow", "id:u64 pid:u32 tid:u32 fd:i32 kind:u32 proto:u32 role:u32 flags:u32 inode:u64 handle:u64 "
                   "opened:u64 closed:u64 bytes0:u64 bytes1:u64 local:address remote:address name:string"),
     SECRET_RECORD: ("secret", "time:u64 pid:u32 tid:u32 id_kind:u32 label:string source:string id:bytes value:bytes"),
     LOSS_RECORD: ("loss", "reason:u32 count:u64 bytes:u64 from:u64 to:u64"),
+    THREAD_RECORD: ("thread", "pid:u32 tid:u32 time:u64 comm:string"),
 }
 MEMBERS = {k: (name, [m.split(":") for m in members.split()]) for k, (name, members) in MEMBERS.items()}
-IN_BLOCK = {DEFS: {CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD}, SNAPSHOT: {CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD},
-            SECRETS: {SECRET_RECORD}, LOSS: {LOSS_RECORD}}
+DEFINITIONS = {CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD, THREAD_RECORD}
+IN_BLOCK = {DEFS: DEFINITIONS, SNAPSHOT: DEFINITIONS, SECRETS: {SECRET_RECORD}, LOSS: {LOSS_RECORD}}
 
 Record = namedtuple("Record", "ordinal events_before item")
 
@@ -1041,8 +1043,8 @@ class Strict:
     def section(self, at, header):
         self.at, self.last_index, self.off = at, 0, False
         self.entries, self.first = [], header.at + 64 + header.stored_len + -header.stored_len % 8
-        self.clock, self.processes, self.flows = None, {}, {}  # the latest definitions; those that ended as well
-        self.open = set()  # ("process", pid) and ("flow", id) that are in force
+        self.clock, self.processes, self.flows, self.threads = None, {}, {}, {}  # the latest; what ended as well
+        self.open = set()  # ("process", pid), ("flow", id) and ("thread", pid, tid) that are in force
         self.snapshot = []
         self.words = [0] * 64
 
@@ -1062,6 +1064,10 @@ class Strict:
             w[10] += ("flow", item["id"]) not in self.open and item["kind"] != LIBRARY
             (self.open.discard if item["closed"] else self.open.add)(("flow", item["id"]))
             self.flows[item["id"]] = item
+        elif kind == "thread":
+            key = "thread", item["pid"], item["tid"]
+            (self.open.add if item["comm"] and ("process", item["pid"]) in self.open else self.open.discard)(key)
+            self.threads[key] = item
         elif kind == "loss":
             reason = item["reason"] if item["reason"] < 16 else 0
             w[17 + 2 * reason] = (w[17 + 2 * reason] + item["count"]) & U64
@@ -1074,7 +1080,7 @@ class Strict:
 
     def ended_by(self, event):
         if event["call"] == EXIT:
-            self.open.discard(("process", event["pid"]))
+            self.open = {key for key in self.open if key[0] == "flow" or key[1] != event["pid"]}
 
     def group(self, group, all_records, all_events):
         """s. 3: a group's time, lists of flows, and which blocks carry GROUP_END; s. 5: ordinals"""
@@ -1169,9 +1175,11 @@ class Strict:
     def in_force(self, h):
         for i in self.snapshot:
             known = {"clock": lambda: self.clock, "process": lambda: self.processes.get(i["pid"]),
-                     "flow": lambda: self.flows.get(i["id"])}[i["item"]]()
+                     "flow": lambda: self.flows.get(i["id"]),
+                     "thread": lambda: self.threads.get(("thread", i["pid"], i["tid"]))}[i["item"]]()
             self.expect(h, "a definition of the snapshot", i, known)
-        there = {(i["item"], i.get("pid") if i["item"] == "process" else i.get("id")) for i in self.snapshot}
+        keys = {"clock": [], "process": ["pid"], "flow": ["id"], "thread": ["pid", "tid"]}
+        there = {(i["item"], *(i[name] for name in keys[i["item"]])) for i in self.snapshot}
         self.expect(h, "definitions that are in force and not in the snapshot", self.open - there, set())
 
     def totals(self, h, words):

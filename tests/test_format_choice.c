@@ -34,7 +34,7 @@ static void add_something(struct traffic *t)
 	size_t which;
 
 	t->time += dice_below(&t->dice, 100);
-	switch (dice_below(&t->dice, 12)) {
+	switch (dice_below(&t->dice, 13)) {
 	case 0:
 		item = (struct fdtape_item){.type = FDTAPE_ITEM_CLOCK, .clock = {t->time, 1, 2}};
 		break;
@@ -54,7 +54,14 @@ static void add_something(struct traffic *t)
 		                            .secret = {.time = t->time, .label = "l", .source = "s"}};
 		break;
 	case 4:
+		item = (struct fdtape_item){.type = FDTAPE_ITEM_THREAD,
+		                            .thread = {.pid = (uint32_t)dice_below(&t->dice, 5),
+		                                       .tid = (uint32_t)dice_below(&t->dice, 20),
+		                                       .time = t->time,
+		                                       .comm = dice_below(&t->dice, 4) ? "t" : ""}};
+		break;
 	case 5:
+	case 6:
 		if (t->n_open < 8) {
 			t->open[t->n_open++] = ++t->next_flow;
 			add_flow(t, t->next_flow, 0);
@@ -482,6 +489,75 @@ static void test_choice__index_lies__is_reported_once(void **state)
 	script_free(&s);
 }
 
+static void put_thread(struct script *s, uint32_t pid, uint32_t tid, const char *comm)
+{
+	script_add(s, &(struct fdtape_item){.type = FDTAPE_ITEM_THREAD,
+	                                    .thread = {.pid = pid, .tid = tid, .time = 5, .comm = comm}});
+}
+
+static void put_process(struct script *s, uint32_t pid)
+{
+	script_add(s, &(struct fdtape_item){.type = FDTAPE_ITEM_PROCESS, .process = {.pid = pid, .time = 4}});
+}
+
+static void put_event(struct script *s, uint32_t call, uint32_t pid, uint64_t time)
+{
+	script_add(s, &(struct fdtape_item){.type = FDTAPE_ITEM_EVENT,
+	                                    .event = {.time = time, .call = call, .pid = pid, .tid = pid, .fd = -1}});
+}
+
+/* What a snapshot says of threads: those whose process lives, by their latest name, without those that ended. */
+static void test_choice__behind_a_snapshot__has_the_names_of_threads(void **state)
+{
+	static const struct {
+		uint32_t tid;
+		const char *comm;
+	} expected[] = {{21, "renamed"}, {23, "other"}, {51, "kept"}};
+	struct script s = {0}, read = {0};
+	struct fdtape_reader_stats stats;
+	struct blob tape;
+	size_t n = 0;
+
+	(void)state;
+	put_process(&s, 1);
+	put_thread(&s, 1, 11, "of a dead process");
+	put_process(&s, 2);
+	put_thread(&s, 2, 21, "first");
+	put_thread(&s, 2, 22, "ended");
+	put_thread(&s, 2, 23, "other");
+	put_thread(&s, 2, 22, "");
+	put_thread(&s, 2, 21, "renamed");
+	put_thread(&s, 3, 31, "of a process that is not known");
+	/* The pid comes again, for another process. */
+	put_process(&s, 4);
+	put_thread(&s, 4, 41, "of the life before");
+	put_event(&s, FDTAPE_CALL_EXIT, 4, 10);
+	put_process(&s, 4);
+	/* A new image of the same process. */
+	put_process(&s, 5);
+	put_thread(&s, 5, 51, "kept");
+	put_process(&s, 5);
+	put_event(&s, FDTAPE_CALL_EXIT, 1, 11);
+	while (s.n % 20 != 0)
+		put_event(&s, FDTAPE_CALL_READ, 2, 12);
+	for (uint64_t i = 0; i < 60; i++)
+		put_event(&s, FDTAPE_CALL_READ, 2, 100 + i);
+	tape = write_aided(&s, 20, (struct fdtape_writer_options){.snapshot_bytes = 1, .index_bytes = 1});
+	read_choice(&tape, MEMORY, &(struct fdtape_choice){.from = 150}, &read, &stats);
+	assert_true(stats.skipped_blocks > 0);
+	for (size_t i = 0; i < read.n; i++) {
+		if (read.items[i].type != FDTAPE_ITEM_THREAD)
+			continue;
+		assert_true(n < sizeof(expected) / sizeof(expected[0]));
+		assert_int_equal(read.items[i].thread.tid, expected[n].tid);
+		assert_string_equal(read.items[i].thread.comm, expected[n++].comm);
+	}
+	assert_int_equal(n, sizeof(expected) / sizeof(expected[0]));
+	script_free(&s);
+	script_free(&read);
+	blob_free(&tape);
+}
+
 static void test_choice__misused__is_refused(void **state)
 {
 	const uint64_t falling[] = {2, 1};
@@ -569,6 +645,7 @@ int main(void)
 	        cmocka_unit_test(test_choice__concatenated_tapes__each_by_itself),
 	        cmocka_unit_test(test_choice__index_damaged__is_the_same),
 	        cmocka_unit_test(test_choice__index_lies__is_reported_once),
+	        cmocka_unit_test(test_choice__behind_a_snapshot__has_the_names_of_threads),
 	        cmocka_unit_test(test_choice__misused__is_refused),
 	        cmocka_unit_test(test_totals__of_an_ended_tape__are_exact),
 	        cmocka_unit_test(test_totals__of_a_tape_cut_off__are_those_of_the_index),

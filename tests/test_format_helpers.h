@@ -125,6 +125,11 @@ static inline void script_add(struct script *s, const struct fdtape_item *item)
 		to->process.comm = copy_string(item->process.comm);
 		to->process.exe = copy_string(item->process.exe);
 		to->process.cmdline = copy_string(item->process.cmdline);
+		to->process.build_id = copy_string(item->process.build_id);
+		to->process.cgroup = copy_string(item->process.cgroup);
+		break;
+	case FDTAPE_ITEM_THREAD:
+		to->thread.comm = copy_string(item->thread.comm);
 		break;
 	case FDTAPE_ITEM_FLOW:
 		to->flow.name = copy_string(item->flow.name);
@@ -153,6 +158,11 @@ static inline void script_free(struct script *s)
 			free((void *)(uintptr_t)item->process.comm);
 			free((void *)(uintptr_t)item->process.exe);
 			free((void *)(uintptr_t)item->process.cmdline);
+			free((void *)(uintptr_t)item->process.build_id);
+			free((void *)(uintptr_t)item->process.cgroup);
+			break;
+		case FDTAPE_ITEM_THREAD:
+			free((void *)(uintptr_t)item->thread.comm);
 			break;
 		case FDTAPE_ITEM_FLOW:
 			free((void *)(uintptr_t)item->flow.name);
@@ -202,7 +212,13 @@ static inline bool same_item(const struct fdtape_item *a, const struct fdtape_it
 		return a->process.pid == b->process.pid && a->process.ppid == b->process.ppid &&
 		       a->process.uid == b->process.uid && a->process.time == b->process.time &&
 		       strcmp(a->process.comm, b->process.comm) == 0 && strcmp(a->process.exe, b->process.exe) == 0 &&
-		       strcmp(a->process.cmdline, b->process.cmdline) == 0;
+		       strcmp(a->process.cmdline, b->process.cmdline) == 0 &&
+		       a->process.started == b->process.started &&
+		       strcmp(a->process.build_id, b->process.build_id) == 0 &&
+		       strcmp(a->process.cgroup, b->process.cgroup) == 0;
+	case FDTAPE_ITEM_THREAD:
+		return a->thread.pid == b->thread.pid && a->thread.tid == b->thread.tid &&
+		       a->thread.time == b->thread.time && strcmp(a->thread.comm, b->thread.comm) == 0;
 	case FDTAPE_ITEM_FLOW:
 		return f->id == g->id && f->pid == g->pid && f->tid == g->tid && f->fd == g->fd && f->kind == g->kind &&
 		       f->proto == g->proto && f->role == g->role && f->flags == g->flags && f->inode == g->inode &&
@@ -279,8 +295,9 @@ static inline void random_address(struct dice *d, struct fdtape_address *a)
 /* One item with any values that are allowed; adds it. */
 static inline void script_add_random(struct script *s, struct dice *d, size_t payload)
 {
-	static const uint32_t types[] = {FDTAPE_ITEM_EVENT, FDTAPE_ITEM_EVENT, FDTAPE_ITEM_EVENT,   FDTAPE_ITEM_CLOCK,
-	                                 FDTAPE_ITEM_FLOW,  FDTAPE_ITEM_LOSS,  FDTAPE_ITEM_PROCESS, FDTAPE_ITEM_SECRET};
+	static const uint32_t types[] = {FDTAPE_ITEM_EVENT,   FDTAPE_ITEM_EVENT,  FDTAPE_ITEM_EVENT,
+	                                 FDTAPE_ITEM_CLOCK,   FDTAPE_ITEM_FLOW,   FDTAPE_ITEM_LOSS,
+	                                 FDTAPE_ITEM_PROCESS, FDTAPE_ITEM_SECRET, FDTAPE_ITEM_THREAD};
 	struct fdtape_item item = {.type = types[dice_below(d, sizeof(types) / sizeof(types[0]))]};
 	struct fdtape_event *e = &item.event;
 	uint8_t *data = malloc(payload + 1);
@@ -303,7 +320,14 @@ static inline void script_add_random(struct script *s, struct dice *d, size_t pa
 		                                       dice_any(d),
 		                                       text[0],
 		                                       text[1],
-		                                       text[2]};
+		                                       text[2],
+		                                       dice_any(d),
+		                                       text[1],
+		                                       text[0]};
+		break;
+	case FDTAPE_ITEM_THREAD:
+		item.thread =
+		        (struct fdtape_thread){(uint32_t)dice_any(d), (uint32_t)dice_any(d), dice_any(d), text[0]};
 		break;
 	case FDTAPE_ITEM_FLOW:
 		item.flow = (struct fdtape_flow){.id = dice_any(d),

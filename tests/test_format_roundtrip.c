@@ -488,15 +488,40 @@ static void test_names__every_number__has_its_name(void **state)
 	assert_string_equal(fdtape_call_module(FDTAPE_CALL_EXEC), "process");
 	assert_string_equal(fdtape_call_name(FDTAPE_CALL_SSL_WRITE_EX), "SSL_write_ex");
 	assert_string_equal(fdtape_call_module(FDTAPE_CALL_SSL_FREE), "openssl");
+	assert_string_equal(fdtape_call_name(FDTAPE_CALL_IOCTL), "ioctl");
+	assert_string_equal(fdtape_call_module(FDTAPE_CALL_IO_URING_ENTER), "syscall");
+	assert_string_equal(fdtape_call_name(FDTAPE_CALL_IO_URING_OTHER), "io_uring_other");
+	assert_string_equal(fdtape_call_module(FDTAPE_CALL_IO_URING_READ), "io_uring");
+	for (uint32_t i = FDTAPE_CALL_READ; i <= FDTAPE_CALL_IOCTL; i++)
+		assert_string_equal(fdtape_call_module(i), "syscall");
+	assert_null(fdtape_call_name(FDTAPE_CALL_IOCTL + 1));
 	assert_null(fdtape_call_name(0));
 	assert_null(fdtape_call_module(999));
 	assert_null(fdtape_call_name(UINT32_MAX));
 	assert_string_equal(fdtape_loss_name(FDTAPE_LOSS_RING_FULL), "ring full");
 	assert_null(fdtape_loss_name(0));
-	for (uint32_t i = FDTAPE_LOSS_RING_FULL; i <= FDTAPE_LOSS_REDACTED; i++)
+	for (uint32_t i = FDTAPE_LOSS_RING_FULL; i <= FDTAPE_LOSS_IO_URING; i++)
 		assert_non_null(fdtape_loss_name(i));
 	assert_string_equal(fdtape_strerror(FDTAPE_ERR_NOT_A_TAPE), "not a tape");
 	assert_string_equal(fdtape_strerror(-999), "unknown error");
+}
+
+static void test_calls__what_they_carry_and_refer_to(void **state)
+{
+	(void)state;
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_SENDMSG), 1);
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_SOCKET), 0);
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_PWRITEV2), 1);
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_GETSOCKOPT), 0);
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_IO_URING_CLOSE), 0);
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_SSL_WRITE_EX), 1);
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_SSL_FREE), 0);
+	assert_int_equal(fdtape_call_carries(UINT32_MAX), 0);
+	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_ACCEPT), 0);
+	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_SPLICE), 1);
+	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_FCNTL), 2);
+	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_READ), -1);
+	assert_int_equal(fdtape_call_flow_arg(UINT32_MAX), -1);
 }
 
 int main(void)
@@ -519,6 +544,7 @@ int main(void)
 	        cmocka_unit_test(test_writer__values_not_allowed__are_refused_and_leave_no_trace),
 	        cmocka_unit_test(test_writer__null_strings__are_empty),
 	        cmocka_unit_test(test_names__every_number__has_its_name),
+	        cmocka_unit_test(test_calls__what_they_carry_and_refer_to),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

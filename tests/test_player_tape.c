@@ -628,6 +628,78 @@ static void test_sink_tape__a_cut__plays_like_the_choice(void **state)
 	buffer_release(&m.tape);
 }
 
+/* Items of a tape, as far as the test below asks for them: a line each. */
+static void list(const struct buffer *tape, char *text, size_t size)
+{
+	struct fdtape_reader *reader;
+	struct fdtape_item item;
+	size_t n = 0;
+
+	assert_int_equal(fdtape_reader_open_memory(&reader, tape->data, tape->len), 0);
+	while (fdtape_reader_next(reader, &item) == 1) {
+		if (item.type == FDTAPE_ITEM_PROCESS)
+			n += (size_t)snprintf(text + n, size - n, "process %u %s %s %u\n", item.process.pid,
+			                      item.process.build_id, item.process.cgroup,
+			                      (unsigned)item.process.started);
+		else if (item.type == FDTAPE_ITEM_THREAD)
+			n += (size_t)snprintf(text + n, size - n, "thread %u '%s'\n", item.thread.tid,
+			                      item.thread.comm);
+		else if (item.type == FDTAPE_ITEM_EVENT && item.event.call == FDTAPE_CALL_SENDFILE)
+			n += (size_t)snprintf(text + n, size - n, "sendfile of flow %u from %u\n",
+			                      (unsigned)item.event.flow, (unsigned)item.event.arg[1]);
+		assert_true(n < size);
+	}
+	fdtape_reader_free(reader);
+}
+
+static void put_thread(struct maker *m, uint32_t pid, uint32_t tid, const char *comm)
+{
+	put(m, &(struct fdtape_item){.type = FDTAPE_ITEM_THREAD, .thread = {pid, tid, m->time, comm}});
+}
+
+static void test_sink_tape__threads_and_arguments__go_with_what_is_kept(void **state)
+{
+	const uint64_t numbers[] = {1, 3};
+	const struct player_choice choice = {.flows = numbers, .n_flows = 1}, two = {.flows = numbers, .n_flows = 2};
+	struct fdtape_flow flows[] = {tcp(1, 10, 3, 80), tcp(2, 20, 3, 80), tcp(3, 10, 4, 80)};
+	struct fdtape_event e;
+	struct maker m = {0};
+	struct buffer out;
+	char text[1000];
+
+	(void)state;
+	begin(&m, 1);
+	put(&m, &(struct fdtape_item){
+	                .type = FDTAPE_ITEM_PROCESS,
+	                .process = {.pid = 10, .comm = "a", .started = 7, .build_id = "b1d", .cgroup = "/c"}});
+	process(&m, 20, "other");
+	put_thread(&m, 10, 11, "first");
+	put_thread(&m, 10, 12, "ended");
+	put_thread(&m, 20, 21, "of the other");
+	put_thread(&m, 10, 12, "");
+	put_thread(&m, 10, 11, "renamed");
+	for (size_t i = 0; i < 3; i++)
+		flow(&m, &flows[i]);
+	carry(&m, 2, 20, FDTAPE_IN, "x");
+	e = data_event(&m, 1, 10, FDTAPE_OUT, "y");
+	e.call = FDTAPE_CALL_SENDFILE;
+	e.arg[1] = 3;
+	event(&m, &e);
+	put_thread(&m, 10, 13, "late");
+	end(&m);
+
+	out = cut(&m.tape, &choice);
+	list(&out, text, sizeof text);
+	assert_string_equal(text,
+	                    "process 10 b1d /c 7\nthread 11 'renamed'\nsendfile of flow 1 from 0\nthread 13 'late'\n");
+	buffer_release(&out);
+	out = cut(&m.tape, &two);
+	list(&out, text, sizeof text);
+	assert_non_null(strstr(text, "sendfile of flow 1 from 3\n"));
+	buffer_release(&out);
+	buffer_release(&m.tape);
+}
+
 static void test_diff__texts__are_told_as_hunks(void **state)
 {
 	static const struct {
@@ -672,6 +744,7 @@ int main(void)
 	        cmocka_unit_test(test_player_calls__of_no_socket__are_a_flow_of_their_own),
 	        cmocka_unit_test(test_player_flow__inherited_socket__has_the_role_of_the_other),
 	        cmocka_unit_test(test_sink_tape__a_cut__plays_like_the_choice),
+	        cmocka_unit_test(test_sink_tape__threads_and_arguments__go_with_what_is_kept),
 	        cmocka_unit_test(test_diff__texts__are_told_as_hunks),
 	};
 

@@ -5,7 +5,7 @@
 /*
  * The data model of a tape: what a recording consists of, whoever recorded it.
  *
- * A tape is a sequence of *items*: definitions (clock, process, flow), events, secrets and losses, in the order in
+ * A tape is a sequence of *items*: definitions (clock, process, thread, flow), events, secrets and losses, in the order in
  * which the recorder saw them. An item refers only to what was defined before it.
  *
  * Times are nanoseconds of CLOCK_MONOTONIC of the recorded host unless a name says otherwise.
@@ -50,6 +50,56 @@ enum fdtape_call {
 	FDTAPE_CALL_ACCEPT = 11,
 	FDTAPE_CALL_ACCEPT4 = 12,
 	FDTAPE_CALL_CLOSE = 13,
+	FDTAPE_CALL_PREAD64 = 14,
+	FDTAPE_CALL_PWRITE64 = 15,
+	FDTAPE_CALL_PREADV = 16,
+	FDTAPE_CALL_PWRITEV = 17,
+	FDTAPE_CALL_PREADV2 = 18,
+	FDTAPE_CALL_PWRITEV2 = 19,
+	FDTAPE_CALL_RECVMMSG = 20,
+	FDTAPE_CALL_SENDMMSG = 21,
+	FDTAPE_CALL_SENDFILE = 22,
+	FDTAPE_CALL_SPLICE = 23,
+	FDTAPE_CALL_TEE = 24,
+	FDTAPE_CALL_VMSPLICE = 25,
+	FDTAPE_CALL_COPY_FILE_RANGE = 26,
+	FDTAPE_CALL_SOCKETPAIR = 27,
+	FDTAPE_CALL_BIND = 28,
+	FDTAPE_CALL_LISTEN = 29,
+	FDTAPE_CALL_SHUTDOWN = 30,
+	FDTAPE_CALL_CLOSE_RANGE = 31,
+	FDTAPE_CALL_DUP = 32,
+	FDTAPE_CALL_DUP2 = 33,
+	FDTAPE_CALL_DUP3 = 34,
+	FDTAPE_CALL_FCNTL = 35,
+	FDTAPE_CALL_SETSOCKOPT = 36,
+	FDTAPE_CALL_GETSOCKOPT = 37,
+	FDTAPE_CALL_PIPE = 38,
+	FDTAPE_CALL_PIPE2 = 39,
+	FDTAPE_CALL_OPEN = 40,
+	FDTAPE_CALL_OPENAT = 41,
+	FDTAPE_CALL_OPENAT2 = 42,
+	FDTAPE_CALL_CREAT = 43,
+	FDTAPE_CALL_IO_URING_SETUP = 44,
+	FDTAPE_CALL_IO_URING_ENTER = 45,
+	FDTAPE_CALL_IO_URING_REGISTER = 46,
+	FDTAPE_CALL_LSEEK = 47,
+	FDTAPE_CALL_FSYNC = 48,
+	FDTAPE_CALL_FTRUNCATE = 49,
+	FDTAPE_CALL_IOCTL = 50,
+
+	/* Requests that io_uring carried out, each an event of its own when it is complete: "io_uring". */
+	FDTAPE_CALL_IO_URING_READ = 64,
+	FDTAPE_CALL_IO_URING_WRITE = 65,
+	FDTAPE_CALL_IO_URING_RECV = 66,
+	FDTAPE_CALL_IO_URING_SEND = 67,
+	FDTAPE_CALL_IO_URING_RECVMSG = 68,
+	FDTAPE_CALL_IO_URING_SENDMSG = 69,
+	FDTAPE_CALL_IO_URING_ACCEPT = 70,
+	FDTAPE_CALL_IO_URING_CONNECT = 71,
+	FDTAPE_CALL_IO_URING_CLOSE = 72,
+	FDTAPE_CALL_IO_URING_SPLICE = 73,
+	FDTAPE_CALL_IO_URING_OTHER = 74,
 
 	/* A process' life: "process". */
 	FDTAPE_CALL_EXEC = 1024, /* result 0 */
@@ -66,14 +116,24 @@ enum fdtape_call {
 
 /* "read", "SSL_write_ex", ...; NULL for a number that this build does not know. */
 FDTAPE_API const char *fdtape_call_name(uint32_t call);
-/* "syscall", "process", "openssl"; NULL for a number that this build does not know. */
+/* "syscall", "io_uring", "process", "openssl"; NULL for a number that this build does not know. */
 FDTAPE_API const char *fdtape_call_module(uint32_t call);
+/* Whether the call's events may carry bytes (fdtape_event.bytes): 1, 0; 0 for a number that this build does not know.
+ */
+FDTAPE_API int fdtape_call_carries(uint32_t call);
+/* The index in fdtape_event.arg of the id of another flow (0 in it: none, or not known): who gives flows other ids has
+ * to look there. -1: the call has none, or its number is not known to this build. */
+FDTAPE_API int fdtape_call_flow_arg(uint32_t call);
 
 enum fdtape_event_flag {
 	FDTAPE_EVENT_PENDING = 1u << 0,   /* in flight when recording stopped: no result, duration = time waited */
 	FDTAPE_EVENT_NO_START = 1u << 1,  /* its entry was not seen: time is its end, duration unknown (0) */
 	FDTAPE_EVENT_PEEK = 1u << 2,      /* MSG_PEEK: its bytes come again; offset is where they will be */
 	FDTAPE_EVENT_CONTINUED = 1u << 3, /* a further chunk of the same thread's event before: same call, own offset */
+	/* Its bytes were read by the recorder afterwards, from the file that the kernel copied them from. */
+	FDTAPE_EVENT_REREAD = 1u << 4,
+	/* An fd came or went with it (SCM_RIGHTS); the flows of those that came are defined behind it. */
+	FDTAPE_EVENT_PASSED = 1u << 5,
 };
 
 /*
@@ -102,7 +162,27 @@ struct fdtape_event {
 	 *           recvfrom, sendto: [0] length asked for, [1] MSG_ flags
 	 *           recvmsg, sendmsg: [0] number of iovecs, [1] MSG_ flags
 	 *           socket: [0] domain, [1] type, [2] protocol
+	 *           recvmmsg, sendmmsg: [0] number of iovecs, [1] MSG_ flags, [2] index of the message. One event for
+	 *           each message; the result of the first is the number of messages, the further ones are CONTINUED
+	 *           pread64, pwrite64: [0] length asked for, [1] offset in the file
+	 *           preadv, pwritev, preadv2, pwritev2: [0] number of iovecs, [1] offset in the file, [2] RWF_ flags
+	 *           sendfile, splice, tee, copy_file_range: [0] the other fd, [1] its flow, [2] length asked for. One
+	 *           event for each end that is recorded: IN where the bytes came from, OUT where they went to
+	 *           vmsplice: [0] number of iovecs, [1] flags
+	 *           socket: [0] domain, [1] type, [2] protocol
+	 *           socketpair: [0] domain, [1] first fd << 32 | second fd, [2] type
 	 *           accept, accept4: [0] flow of the accepted fd (result)
+	 *           bind: [0] address family
+	 *           listen: [0] backlog
+	 *           shutdown: [0] how
+	 *           close_range: [0] first fd, [1] last fd, [2] flags
+	 *           dup, dup2, dup3: [0] flow of the new fd (result), [1] flags
+	 *           fcntl: [0] command, [1] its argument, [2] flow of the new fd (F_DUPFD, F_DUPFD_CLOEXEC)
+	 *           setsockopt, getsockopt: [0] level, [1] name, [2] the value's first 8 bytes, least significant first
+	 *           open, openat, openat2, creat: [0] flow of the new fd (result), [1] flags, [2] mode
+	 *           ioctl: [0] request
+	 *           io_uring_accept: [0] flow of the accepted fd (result), [1] flags, [2] opcode
+	 *           io_uring_* else: [0] length asked for, [1] flags, [2] opcode
 	 *           SSL_*: [0] length asked for */
 	uint64_t arg[3];
 	/* The captured bytes; NULL when captured is 0. When reading: owned by the reader, valid until its next call. */
@@ -115,12 +195,24 @@ struct fdtape_event {
 /* A process image. Defined at first sight, again after exec (a new image of the same pid) and when more is known. */
 struct fdtape_process {
 	uint32_t pid;
-	uint32_t ppid;       /* 0: not known */
-	uint32_t uid;        /* effective; UINT32_MAX: not known */
-	uint64_t time;       /* from when this image is valid */
-	const char *comm;    /* the kernel's name of the thread group's leader, at most 15 bytes */
-	const char *exe;     /* absolute path of the executable */
-	const char *cmdline; /* arguments, joined by single spaces */
+	uint32_t ppid;        /* 0: not known */
+	uint32_t uid;         /* effective; UINT32_MAX: not known */
+	uint64_t time;        /* from when this image is valid */
+	const char *comm;     /* the kernel's name of the thread group's leader, at most 15 bytes */
+	const char *exe;      /* absolute path of the executable */
+	const char *cmdline;  /* arguments, joined by single spaces */
+	uint64_t started;     /* when the process began; 0: not known */
+	const char *build_id; /* the executable's GNU build id, in hex */
+	const char *cgroup;   /* the path in cgroup v2, e.g. "/system.slice/docker-1234.scope" */
+};
+
+/* A thread's name. Defined at first sight of a thread whose name is not its process' comm, and again when it changes.
+ * It is in force until the process has exited; where the process is not defined, it need not be kept. */
+struct fdtape_thread {
+	uint32_t pid;
+	uint32_t tid;
+	uint64_t time;    /* from when it has this name */
+	const char *comm; /* "": it has ended, or its name is its process' again */
 };
 
 enum fdtape_kind {
@@ -164,6 +256,8 @@ enum fdtape_flow_flag {
 	FDTAPE_FLOW_PREOPENED = 1u << 0, /* it was open before it was first seen: offset 0 is where recording began */
 	FDTAPE_FLOW_LISTENS = 1u << 1,
 	FDTAPE_FLOW_STREAM = 1u << 2, /* a byte stream; without it, each call is a message (datagram) */
+	/* It came with fork, dup, or SCM_RIGHTS, from another fd of the same socket or file: see inode. */
+	FDTAPE_FLOW_INHERITED = 1u << 3,
 };
 
 /* A socket's (file's, pipe's, library object's) life on one fd of one process. Defined at first sight and again,
@@ -221,6 +315,8 @@ enum fdtape_loss_reason {           /* numbers are on the tape */
 	FDTAPE_LOSS_BLOCK = 8,      /* a damaged part of the tape was left out by repair or cut */
 	FDTAPE_LOSS_CUT = 9,        /* left out by a cut on purpose */
 	FDTAPE_LOSS_REDACTED = 10,
+	FDTAPE_LOSS_KERNEL_COPY = 11, /* moved within the kernel (sendfile, splice): never in the program's memory */
+	FDTAPE_LOSS_IO_URING = 12,    /* seen, but its bytes could not be read */
 };
 
 /* "ring full", ...; NULL for a number that this build does not know. */
@@ -252,6 +348,7 @@ enum fdtape_item_type {
 	FDTAPE_ITEM_SECRET = 6,
 	FDTAPE_ITEM_LOSS = 7,
 	FDTAPE_ITEM_END = 8, /* the section was ended properly by its writer */
+	FDTAPE_ITEM_THREAD = 9,
 };
 
 struct fdtape_item {
@@ -259,6 +356,7 @@ struct fdtape_item {
 	union {
 		struct fdtape_clock clock;
 		struct fdtape_process process;
+		struct fdtape_thread thread;
 		struct fdtape_flow flow;
 		struct fdtape_event event;
 		struct fdtape_secret secret;
