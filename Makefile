@@ -54,6 +54,8 @@ SKELS  := $(PROBES:%=$(B)/bpf/%.skel.h)
 UNIT   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FUZZ   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c)) \
           $(patsubst %,$(B)/tests/fuzz_%_hashed,reader columns index api)
+LIVE   := $(B)/tests/live/check_tape $(patsubst tests/live/programs/%.c,$(B)/tests/live/programs/%, \
+          $(filter-out %/truth.c,$(wildcard tests/live/programs/*.c)))
 
 objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
 # Everything of a folder but the file that holds main().
@@ -192,7 +194,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 check: deps
 	$(Q)$(MAKE) -j$(JOBS) check-all
 
-check-all: all $(UNIT) $(if $(SAN),,$(FUZZ))
+check-all: all $(UNIT) $(if $(SAN),,$(FUZZ) $(LIVE))
 	$(Q)$(if $(SAN),,$(MAKE) SAN=address,undefined all-tests)
 	$(Q)$(RUN) $(if $(SAN),unit cli,layers unit cli install live reader sanitizers portable fuzz)
 
@@ -202,6 +204,7 @@ all-tests: all $(UNIT)
 
 check-unit check-cli check-sanitizers: all-tests
 	$(Q)$(RUN) $(@:check-%=%)
+check-live: $(LIVE)
 check-layers check-install check-portable check-live check-reader: all
 	$(Q)$(RUN) $(@:check-%=%)
 check-fuzz: $(FUZZ)
@@ -209,6 +212,23 @@ check-fuzz: $(FUZZ)
 
 fuzz: $(FUZZ)
 	$(Q)T=$(or $(T),60) $(RUN) fuzz
+
+# The live suite's programs (tests/live/capture.list) and what judges their tapes: static, so that they run on any kernel.
+live_cc   = $(CC) $(CPPFLAGS) -std=gnu11 $(WARN) $(CFLAGS) -MMD -MP -MF $@.d
+
+$(B)/tests/live/programs/%: tests/live/programs/%.c tests/live/programs/truth.c Makefile
+	$(call msg,CC,$@)mkdir -p $(@D)
+	$(Q)$(live_cc) -static -pthread -o $@ $(filter %.c,$^)
+
+# Where the compiler makes no 32-bit programs an empty file stands for it, and the test that needs it is skipped.
+$(B)/tests/live/programs/ia32: tests/live/programs/ia32.c Makefile
+	$(call msg,CC,$@)mkdir -p $(@D)
+	$(Q)$(live_cc) -m32 -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie -o $@ $< 2>$@.log || \
+	  { $(RM) $@ && : >$@; }
+
+$(B)/tests/live/check_tape: tests/live/check_tape.c $(LIB) Makefile
+	$(call msg,CC,$@)mkdir -p $(@D)
+	$(Q)$(live_cc) -static -o $@ $(filter %.c %.a,$^) $(shell $(PKG_CONFIG) --static --libs $(pkgs_format))
 
 # ---- figures -----------------------------------------------------------------
 #
@@ -255,4 +275,4 @@ help:
 clean:
 	$(RM) -r build build-* compile_commands.json
 
--include $(wildcard $(B)/*/*.d)
+-include $(wildcard $(B)/*/*.d $(B)/tests/live/*.d $(B)/tests/live/programs/*.d)

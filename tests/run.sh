@@ -67,7 +67,8 @@ for suite; do
 	live)
 		for t in "$here"/live/live_*.py; do
 			program "$(basename "$t" .py)" python3 "$t"
-		done ;;
+		done
+		program live_capture sh "$here/live/capture.sh" ;;
 	sanitizers)
 		# The same suites again, with every access checked.
 		for t in "$here"/test_*.c; do

@@ -350,6 +350,16 @@ void truth_wait_for_recorder(void)
 {
 	char byte;
 
+	puts("ready");
+	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		;
+}
+
+void truth_wait_for_end(void)
+{
+	puts("stop");
+	fflush(stdout);
+	for (;;)
+		pause();
 }

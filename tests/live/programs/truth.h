@@ -9,19 +9,18 @@
  *
  * The file begins with struct truth_head; at TRUTH_TEXT begin lines:
  *
- *   flow LABEL pid=N fd=N ino=N nth=N [WORD=VALUE]...   the nth life of this inode on this fd
+ *   flow LABEL pid=N fd=N ino=N nth=N [WORD=VALUE]...   the nth life of this inode on this fd; again: more words
  *   addr LABEL local|remote FAMILY HEX PORT              FAMILY as in enum fdtape_family
- *   data LABEL in|out SEED AT LEN                        the flow carried LEN bytes more, of this pattern
+ *   data LABEL in|out SEED AT LEN                        the flow carried LEN bytes more, of this pattern (0: any)
  *   account LABEL in|out                                 the bytes need only be counted: no program's memory held them
  *   messages LABEL in|out SIZE SEED N                    N messages in any order, one a call: see truth_messages()
  *   call LABEL PID NAME RESULT [aN=VALUE]... [WORD]...   a finished call; aN=@LABEL is a flow
  *   allow REASON                                         a loss of this reason (a number) is no fault
  *   expect REASON N                                      of this reason there are N losses at least
- *   stop                                                 the recording is to be stopped here (mode "stop")
  *   skip TEXT                                            this kernel can't do it
  *
  * A flow's words: kind, proto, role (as `fdtape-analyze --json flows` calls them), stream=0|1, listens=0|1,
- * preopened=0|1, inherited=0|1, end=open|closed, blind=N (it may be missing where N blind losses are told of).
+ * preopened=0|1, inherited=0|1, end=open|closed, blind=1 (it may be missing, where blind losses are told of).
  * A call's words: peek, reread, passed, pending, nostart; bytes=N where they are not the result; any: in any order.
  */
 #include <stdarg.h>
@@ -108,5 +107,7 @@ void ends_open(struct end end[static 2], const char *how);
 
 /* Stands still until standard input ends: the recorder is to attach first. */
 void truth_wait_for_recorder(void);
+/* Says that the recording is to be stopped now, and stands still. */
+_Noreturn void truth_wait_for_end(void);
 
 #endif
