@@ -3,6 +3,7 @@
 # make            build everything into build/
 # make demo       record a real HTTPS exchange and show it (installs what is missing)
 # make check      every test: unit, command line, layers, live, sanitizers, short fuzz (installs what is missing)
+# make check-kernels  the recorder on Linux 5.10, 6.1 and 6.12, under QEMU (fetches kernels)
 # make fuzz T=60  run each fuzzer for T seconds
 # make bench-format  measure the tape, as ratios in one run
 # make deps       install what building and testing need (Debian)
@@ -151,7 +152,8 @@ $(call objs,record): | $(SKELS)
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
         libbpf-dev libelf-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
         nginx-light curl openssl tshark zstd jq mandoc procps \
-        gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools
+        gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
+        qemu-system-x86 busybox-static
 
 # Installs what is missing as root; as anybody else says what to install, and stops.
 deps:
@@ -229,6 +231,23 @@ $(B)/tests/live/programs/ia32: tests/live/programs/ia32.c Makefile
 $(B)/tests/live/check_tape: tests/live/check_tape.c $(LIB) Makefile
 	$(call msg,CC,$@)mkdir -p $(@D)
 	$(Q)$(live_cc) -static -o $@ $(filter %.c %.a,$^) $(shell $(PKG_CONFIG) --static --libs $(pkgs_format))
+
+# The recorder for machines that have none of its libraries (tests/kernels.sh).
+$(B)/static/$(NAME)-record: $(call objs,record) $(LIB)
+	$(call msg,LD,$@)mkdir -p $(@D)
+	$(Q)$(CC) -static $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
+	  $(shell $(PKG_CONFIG) --static --libs $(foreach p,$(uses_record),$(pkgs_$(p)))) 2>$(@D)/log || { cat $(@D)/log; exit 1; }
+
+# The live programs on other kernels, booted under QEMU; FDTAPE_KERNELS is where those are kept.
+.PHONY: check-kernels docs-kernels
+check-kernels: $(B)/static/$(NAME)-record $(LIVE)
+	$(Q)$(RUN) kernels
+
+# What `fdtape-record --check` says on each of them, as check-kernels has left it.
+docs-kernels:
+	$(Q)mkdir -p docs/kernels
+	$(Q)for k in $(B)/kernels/*/check; do \
+	  grep -q 'unknown option' $$k || tr -d '\r' <$$k >docs/kernels/$$(basename $$(dirname $$k)).txt; done
 
 # ---- figures -----------------------------------------------------------------
 #
