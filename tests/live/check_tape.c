@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <fdtape/reader.h>
@@ -438,24 +437,34 @@ static void parse_line(char *line)
 	}
 }
 
-static char *read_text(const char *path, uint64_t *text_len)
+/* The lines of a truth: of the file that the program mapped, or of what --truth made of it. */
+static char *read_text(const char *path, uint64_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	const struct truth_head *head = MAP_FAILED;
-	uint64_t len;
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	uint64_t from = 0;
 	char *text;
 
-	if (fd >= 0 && lseek(fd, 0, SEEK_END) >= (off_t)TRUTH_SIZE)
-		head = mmap(NULL, TRUTH_SIZE, PROT_READ, MAP_SHARED, fd, 0);
-	if (head == MAP_FAILED)
-		bail("the truth %s: %s", path, fd < 0 ? strerror(errno) : "it is empty");
-	len = head->len < TRUTH_SIZE - TRUTH_TEXT ? head->len : TRUTH_SIZE - TRUTH_TEXT;
-	text = malloc(len + 1);
+	if (size < 0)
+		bail("the truth %s: %s", path, strerror(errno));
+	*len = (uint64_t)size;
+	if (*len >= TRUTH_SIZE) {
+		from = TRUTH_TEXT;
+		if (pread(fd, len, sizeof *len, offsetof(struct truth_head, len)) != sizeof *len ||
+		    *len > TRUTH_SIZE - TRUTH_TEXT)
+			bail("the truth %s: its head is damaged", path);
+	}
+	text = malloc(*len + 1);
 	if (!text)
 		abort();
-	memcpy(text, (const char *)head + TRUTH_TEXT, len);
-	text[len] = 0;
-	*text_len = len;
+	for (uint64_t at = 0; at < *len;) {
+		ssize_t n = pread(fd, text + at, *len - at, (off_t)(from + at));
+
+		if (n <= 0)
+			bail("the truth %s: %s", path, n ? strerror(errno) : "it ends early");
+		at += (uint64_t)n;
+	}
+	text[*len] = 0;
 	close(fd);
 	return text;
 }
@@ -1079,7 +1088,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < n_chains; i++)
 		end_chain(&chains[i]);
 	check_totals(fd);
-	result("the tape is whole");
+	result("the tape verifies");
 	tell(bad_events, n_bad_events);
 	result("each event fits its flow and its call");
 	check_flows();

@@ -40,6 +40,7 @@ static void add_line(const char *line, size_t len)
 	memcpy((char *)head + at, line, len);
 }
 
+static void add_formatted(const char *start, const char *format, va_list list) __attribute__((format(printf, 2, 0)));
 static void add_formatted(const char *start, const char *format, va_list list)
 {
 	char line[1024];
@@ -172,6 +173,8 @@ void truth_messages(int flow, int dir, uint64_t size, uint64_t seed, uint64_t n)
 	           (unsigned long long)seed, (unsigned long long)n);
 }
 
+static void add_call(int flow, const char *name, int64_t result, const char *format, va_list list)
+        __attribute__((format(printf, 4, 0)));
 static void add_call(int flow, const char *name, int64_t result, const char *format, va_list list)
 {
 	int error = errno;
