@@ -68,6 +68,7 @@ for suite; do
 		for t in "$here"/live/live_*.py; do
 			program "$(basename "$t" .py)" python3 "$t"
 		done
+		program live_checker sh "$here/live/checker.sh"
 		program live_capture sh "$here/live/capture.sh" ;;
 	kernels)
 		for t in ${KERNELS:-5.10 6.1 6.12}; do
