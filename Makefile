@@ -247,7 +247,7 @@ check-kernels: $(B)/static/$(NAME)-record $(LIVE)
 docs-kernels:
 	$(Q)mkdir -p docs/kernels
 	$(Q)for k in $(B)/kernels/*/check; do \
-	  grep -q 'unknown option' $$k || tr -d '\r' <$$k >docs/kernels/$$(basename $$(dirname $$k)).txt; done
+	  ! [ -s $$k ] || grep -q 'unknown option' $$k || tr -d '\r' <$$k >docs/kernels/$$(basename $$(dirname $$k)).txt; done
 
 # ---- figures -----------------------------------------------------------------
 #

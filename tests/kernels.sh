@@ -129,7 +129,7 @@ rm -rf "$root"
 
 timeout -k 10 "$LIMIT" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -no-reboot \
 	-monitor none -net none -kernel "$kernels/vmlinuz-$series" -initrd "$out/initrd" \
-	-append "console=ttyS0 quiet panic=-1 mitigations=off" \
+	-append "console=ttyS0 loglevel=5 panic=-1 mitigations=off" \
 	-serial "file:$out/console" -serial "file:$out/tap" -serial "file:$out/kept.tar.gz" -serial "file:$out/check" \
 	</dev/null >"$out/qemu" 2>&1
 status=$?
@@ -140,19 +140,23 @@ rm -f "$out/initrd"
 mkdir -p "$out/kept"
 tar xzf "$out/kept.tar.gz" -C "$out/kept" 2>/dev/null && rm -f "$out/kept.tar.gz"
 sed -n "/^\(not \)\{0,1\}ok /{s/ok - /ok - $series: /;p}; /^# /p" "$out/tap"
+failed=0
+! grep -q '^not ok' "$out/tap" || failed=1
 # Its last line says that the suite came to its end.
 if ! grep -q '^# [0-9]* programs, ' "$out/tap"; then
 	case $status in
 	124 | 137) why="it did not end within $LIMIT s" ;;
 	*) why="it ended early, QEMU with status $status" ;;
 	esac
+	failed=1
 	echo "not ok - $series: the suite ran to its end: $why"
 	tail -n 30 "$out/console" | tr -d '\r' | cut -c1-200 | sed 's/^/# /'
 	head -n 5 "$out/qemu" | sed 's/^/# /'
 elif grep -q 'BUG:\|Oops\|Kernel panic\|WARNING: CPU' "$out/console"; then
+	failed=1
 	echo "not ok - $series: the kernel complained of nothing"
 	grep -A 12 'BUG:\|Oops\|Kernel panic\|WARNING: CPU' "$out/console" | tr -d '\r' | cut -c1-200 | head -n 30 | sed 's/^/# /'
 else
 	echo "ok - $series: the kernel complained of nothing"
 fi
-! grep -q '^not ok' "$out/tap"
+[ $failed = 0 ]

@@ -96,7 +96,7 @@ tell() {
 
 keep() {
 	failed=$((failed + 1))
-	to=$KEEP/$(printf '%s' "$1" | tr -c 'a-z0-9_\n' '-')
+	to=$KEEP/$(printf '%s' "$1" | tr -c 'A-Za-z0-9_\n' '-')
 	mkdir -p "$to"
 	cp tape err check "$to" 2>/dev/null
 	"$CHECK" --truth truth >"$to/truth"
