@@ -78,7 +78,7 @@ static int add_records(struct group *g, size_t which, const struct block *b)
 	return 0;
 }
 
-static int add_events(struct group *g, const struct block *b, struct span directory)
+static int add_events(struct group *g, const struct block *b, struct span flows, struct span directory)
 {
 	void *events = g->events;
 	int rc;
@@ -95,7 +95,7 @@ static int add_events(struct group *g, const struct block *b, struct span direct
 	if (!array_grow(&events, &g->cap_events, b->n_records, sizeof(*g->events)))
 		return FDTAPE_ERR_MEMORY;
 	g->events = events;
-	rc = columns_decode(g->columns, g->zstd, directory, block_body(b), b->raw_len, g->events, b->n_records,
+	rc = columns_decode(g->columns, g->zstd, flows, directory, block_body(b), b->raw_len, g->events, b->n_records,
 	                    g->diag);
 	if (rc == 0)
 		g->n_events = b->n_records;
@@ -103,13 +103,12 @@ static int add_events(struct group *g, const struct block *b, struct span direct
 }
 
 /* Whether the list of flows that the directory goes on with has one that is chosen. */
-static int meet(struct group *g, struct span *directory, bool *meets)
+static int meet(struct group *g, struct span *directory, struct span *list, bool *meets)
 {
-	struct span list;
-
-	if (!flowlist_skip(directory, &list))
-		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "the list of its flows is cut off or too long");
-	*meets = choice_meets(g->choice, list);
+	if (!flowlist_skip(directory, list))
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED,
+		                  "the list of its flows is cut off, too long, or does not rise");
+	*meets = choice_meets(g->choice, *list);
 	g->meets = g->meets || *meets;
 	return 0;
 }
@@ -118,6 +117,7 @@ int group_add(struct group *g, const struct block *b)
 {
 	struct span directory = block_directory(b);
 	uint64_t bytes = (uint64_t)b->stored_len + b->raw_len;
+	struct span flows;
 	bool meets;
 	int rc;
 
@@ -137,13 +137,13 @@ int group_add(struct group *g, const struct block *b)
 	case BLOCK_SECRETS:
 		return g->early ? add_records(g, GROUP_SECRETS, b) : 0;
 	case BLOCK_DEFS:
-		rc = meet(g, &directory, &meets);
+		rc = meet(g, &directory, &flows, &meets);
 		return rc || (b->flags & BLOCK_FLOWS && !meets) ? rc : add_records(g, GROUP_DEFS, b);
 	case BLOCK_LOSS:
 		return g->overlaps ? add_records(g, GROUP_LOSS, b) : 0;
 	case BLOCK_EVENTS:
-		rc = meet(g, &directory, &meets);
-		return rc || !meets || !g->overlaps ? rc : add_events(g, b, directory);
+		rc = meet(g, &directory, &flows, &meets);
+		return rc || !meets || !g->overlaps ? rc : add_events(g, b, flows, directory);
 	default:
 		return 0;
 	}
