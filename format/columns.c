@@ -224,59 +224,63 @@ static uint64_t take_scaled(struct columns *c, size_t column, struct scale *scal
 	return difference;
 }
 
-/* Values that are met again, and those of them that were met last. */
-struct memory {
-	const struct idmap *values;
-	const struct recent *recent;
-};
-
-static struct memory memory_of(const struct columns *c, size_t column)
-{
-	const struct model *m = &c->model;
-
-	if (column == GUESS_TID)
-		return (struct memory){&m->tids, &m->recent_tids};
-	return (struct memory){&m->flows, &m->threads[m->thread].flows};
-}
-
 static uint64_t newest(const struct idmap *values)
 {
 	return values->count ? values->keys[values->count - 1] : 0;
 }
 
-static void put_recent(struct columns *c, size_t column, uint64_t v)
+static void put_tid(struct columns *c, uint64_t v)
 {
-	struct memory memory = memory_of(c, column);
-	uint32_t number = idmap_find(memory.values, v);
-	uint32_t place = number == IDMAP_NONE ? 0 : recent_find(memory.recent, number);
+	struct model *m = &c->model;
+	uint32_t number = idmap_find(&m->tids, v);
 
-	put_varint(c, column, place);
-	if (place > 0)
-		return;
-	put_varint(c, column, column == GUESS_TID ? zigzag(v - newest(memory.values)) : flowlist_index(c->listed, v));
+	m->thread_place = number == IDMAP_NONE ? 0 : recent_find(&m->recent_tids, number);
+	put_varint(c, GUESS_TID, m->thread_place);
+	if (m->thread_place == 0)
+		put_varint(c, GUESS_TID, zigzag(v - newest(&m->tids)));
+}
+
+static void put_flow(struct columns *c, uint64_t v)
+{
+	struct model *m = &c->model;
+	uint32_t number = idmap_find(&m->flows, v);
+
+	m->flow_place = number == IDMAP_NONE ? 0 : recent_find(&m->threads[m->thread].flows, number);
+	put_varint(c, GUESS_FLOW, m->flow_place);
+	if (m->flow_place == 0)
+		put_varint(c, GUESS_FLOW, flowlist_index(c->listed, v));
 }
 
 /* False: there is no such place. */
-static bool take_recent(struct columns *c, size_t column, uint64_t *v)
+static bool take_tid(struct columns *c, uint64_t *v)
 {
-	struct memory memory = memory_of(c, column);
-	uint64_t place = take_varint(c, column);
+	struct model *m = &c->model;
+	uint64_t place = take_varint(c, GUESS_TID);
 
-	if (place > memory.recent->count)
+	if (place > m->recent_tids.count)
 		return false;
-	if (place > 0) {
-		*v = recent_value(memory.recent, memory.values, place);
-		return true;
-	}
-	*v = take_varint(c, column);
-	if (column == GUESS_TID) {
-		*v = unzigzag(*v) + newest(memory.values);
-		return true;
-	}
-	if (*v >= c->n_flows)
-		return false;
-	*v = c->flows[*v];
+	m->thread_place = (uint32_t)place;
+	*v = place > 0 ? recent_value(&m->recent_tids, &m->tids, place)
+	               : unzigzag(take_varint(c, GUESS_TID)) + newest(&m->tids);
 	return true;
+}
+
+static bool take_flow(struct columns *c, uint64_t *v)
+{
+	struct model *m = &c->model;
+	const struct recent *recent = &m->threads[m->thread].flows;
+	uint64_t place = take_varint(c, GUESS_FLOW);
+
+	if (place > recent->count)
+		return false;
+	m->flow_place = (uint32_t)place;
+	if (place > 0) {
+		*v = recent_value(recent, &m->flows, place);
+		return true;
+	}
+	place = take_varint(c, GUESS_FLOW);
+	*v = place < c->n_flows ? c->flows[place] : 0;
+	return place < c->n_flows;
 }
 
 static void put_value(struct columns *c, size_t column, uint64_t v, uint64_t guess)
@@ -293,13 +297,17 @@ static void put_value(struct columns *c, size_t column, uint64_t v, uint64_t gue
 		put_varint(c, column, zigzag(v - guess));
 		break;
 	case RECENT:
-		put_recent(c, column, v);
+		if (column == GUESS_TID)
+			put_tid(c, v);
+		else
+			put_flow(c, v);
 		break;
 	}
 }
 
 /* False: it names a value that is not known. */
-static bool take_value(struct columns *c, size_t column, uint64_t guess, uint64_t *v)
+__attribute__((always_inline)) static inline bool take_value(struct columns *c, size_t column, uint64_t guess,
+                                                             uint64_t *v)
 {
 	switch (columns[column].coding) {
 	case PLAIN:
@@ -313,7 +321,7 @@ static bool take_value(struct columns *c, size_t column, uint64_t guess, uint64_
 		*v = unzigzag(take_varint(c, column)) + guess;
 		break;
 	case RECENT:
-		return take_recent(c, column, v);
+		return column == GUESS_TID ? take_tid(c, v) : take_flow(c, v);
 	}
 	return true;
 }
@@ -358,7 +366,8 @@ static void encode_event(struct columns *c, const struct fdtape_event *e)
 }
 
 /* False: what the field holds is not allowed. */
-static inline bool decode_field(struct columns *c, struct fdtape_event *e, enum guessed field, uint64_t mask)
+__attribute__((always_inline)) static inline bool decode_field(struct columns *c, struct fdtape_event *e,
+                                                               enum guessed field, uint64_t mask)
 {
 	uint64_t guess = model_guess(&c->model, field, e);
 	uint64_t v = guess;
@@ -479,6 +488,8 @@ static int take_strip(struct columns *c, ZSTD_DCtx *zstd, struct span *directory
 
 	if (directory->bad)
 		return diag_block(diag, FDTAPE_ERR_DAMAGED, "directory of columns is cut off");
+	if (id >= COLUMNS_MAX)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %u, ids are below %u", (unsigned)id, COLUMNS_MAX);
 	if (raw_len > *budget)
 		return diag_block(diag, FDTAPE_ERR_DAMAGED,
 		                  "column %u: length %" PRIu64 " when decoded, the block has room for %" PRIu64,

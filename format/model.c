@@ -33,6 +33,8 @@ void model_clear(struct model *m)
 	m->begun = false;
 	m->thread = 0;
 	m->flow_slot = 0;
+	m->thread_place = 0;
+	m->flow_place = 0;
 	m->spare = 0;
 }
 
@@ -136,13 +138,13 @@ uint64_t model_guess_time(const struct model *m, const struct fdtape_event *e)
 	return e->tid == m->tid[0] ? m->end : m->end - e->duration;
 }
 
-/* Puts it first. */
-static void recent_meet(struct recent *r, uint32_t number)
+/* Puts it first; `place`, if it is known, is where it is. */
+static void recent_meet(struct recent *r, uint32_t number, uint32_t place)
 {
-	uint32_t place = recent_find(r, number);
-
-	if (place == 1)
+	if (r->count > 0 && r->number[0] == number)
 		return;
+	if (place == 0)
+		place = recent_find(r, number);
 	if (place == 0)
 		place = r->count < MODEL_RECENT ? ++r->count : MODEL_RECENT;
 	memmove(r->number + 1, r->number, (place - 1) * sizeof(*r->number));
@@ -172,8 +174,10 @@ void model_finish(struct model *m, const struct fdtape_event *e)
 	t->call[1] = t->call[0];
 	t->call[0] = e->call;
 	t->outcome = outcome_of(e);
-	recent_meet(&t->flows, m->flow_slot);
-	recent_meet(&m->recent_tids, m->thread);
+	recent_meet(&t->flows, m->flow_slot, m->flow_place);
+	recent_meet(&m->recent_tids, m->thread, m->thread_place);
+	m->flow_place = 0;
+	m->thread_place = 0;
 	if (e->flow > m->max_flow)
 		m->max_flow = e->flow;
 	if (opens(e->call) && e->result >= 0) {

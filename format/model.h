@@ -115,6 +115,9 @@ struct model {
 	struct context *context;
 	uint32_t thread;
 	uint32_t flow_slot;
+	/* Their places among the recent ones, when that is known from their columns; 0: to be searched. */
+	uint32_t thread_place;
+	uint32_t flow_place;
 
 	struct context contexts[MODEL_CONTEXTS];
 };

@@ -91,6 +91,7 @@ static void end_group(struct fdtape_reader *r)
 {
 	if (r->choice.made)
 		live_group_end(&r->live);
+	r->seen.records += group_unknown_records(&r->group);
 	r->giving = false;
 	group_clear(&r->group);
 }
@@ -294,9 +295,6 @@ static int check_footer(struct fdtape_reader *r)
 	struct fdtape_totals totals;
 	uint64_t index;
 
-	if (r->block.stored_len < TOTALS_SIZE)
-		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED, "a footer of %" PRIu32 " bytes, it should have %u",
-		                  r->block.stored_len, TOTALS_SIZE);
 	if (r->choice.made)
 		return 0;
 	totals_load(r->block.stored, &index, &totals);
@@ -306,9 +304,16 @@ static int check_footer(struct fdtape_reader *r)
 
 static int take_footer(struct fdtape_reader *r, struct fdtape_item *item)
 {
-	int rc = r->damaged ? 0 : check_footer(r);
+	int rc;
 
+	if (r->block.stored_len != TOTALS_SIZE || r->block.raw_len != TOTALS_SIZE) {
+		r->held = false;
+		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED,
+		                  "a footer of %" PRIu32 " bytes, %" PRIu32 " when decoded; it should have %u",
+		                  r->block.stored_len, r->block.raw_len, TOTALS_SIZE);
+	}
 	/* The end itself comes with the next call. */
+	rc = r->damaged ? 0 : check_footer(r);
 	if (rc)
 		return rc;
 	r->held = false;
@@ -342,7 +347,7 @@ static int take_group_block(struct fdtape_reader *r)
 		g->begun = true;
 		g->first_seq = first_seq;
 		rc = group_add(g, &r->block);
-		if (r->block.flags & BLOCK_GROUP_END)
+		if (block_ends_group(&r->block))
 			complete = complete_group(r);
 	}
 	if (rc)
@@ -363,7 +368,7 @@ static int take_definitions(struct fdtape_reader *r)
 	if (!codec_take(r->group.zstd, b->flags & BLOCK_RAW, body->data, b->raw_len, block_body(b)))
 		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED, "body does not decode to %" PRIu32 " bytes",
 		                  b->raw_len);
-	record_cursor_begin(&cursor, span_of(body->data, b->raw_len));
+	record_cursor_begin(&cursor, span_of(body->data, b->raw_len), b->n_records, RECORDS_OF_DEFS);
 	while ((rc = record_cursor_next(&cursor)) > 0) {
 		rc = define(r, &cursor.item);
 		if (rc)
@@ -414,12 +419,12 @@ static int take_block(struct fdtape_reader *r, struct fdtape_item *item)
 		return give_up_group(r);
 	if (type == BLOCK_SECTION)
 		return take_section(r, item);
-	if (!is_known(type))
-		return take_unknown(r);
 	if (r->footer) {
 		r->held = false;
 		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED, "a block of type %u behind the footer", type);
 	}
+	if (!is_known(type))
+		return take_unknown(r);
 	switch (type) {
 	case BLOCK_FOOTER:
 		return take_footer(r, item);

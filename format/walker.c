@@ -157,6 +157,7 @@ static int search(struct walker *w)
 	size_t at = 1;
 	size_t section = 0; /* where in the window a SECTION was met */
 	bool met = false;
+	bool own = false; /* it is this one's */
 
 	for (;;) {
 		struct block b;
@@ -170,7 +171,7 @@ static int search(struct walker *w)
 		rc = window_fill(in, at + BLOCK_HEADER);
 		if (rc)
 			return rc;
-		if (in->len < at + BLOCK_HEADER || (met && at - section > BLOCK_SIZE_MAX))
+		if (in->len < at + BLOCK_HEADER)
 			break;
 		if (w->wasted > WASTED_MAX + in->offset)
 			break;
@@ -180,21 +181,24 @@ static int search(struct walker *w)
 			continue;
 		}
 		at = (size_t)(p - in->data);
+		if (met && at - section > BLOCK_SIZE_MAX)
+			break;
 		if (parse_at(w, at, &b) && b.type != BLOCK_SECTION && b.seq >= w->seq) {
 			/* That those before it are lost is being said. */
 			w->seq = b.seq;
 			window_skip(in, at);
 			return 0;
 		}
-		rc = met ? 0 : is_section(w, at, &b);
+		rc = is_section(w, at, &b);
 		if (rc < 0)
 			return rc;
-		if (rc > 0) {
+		own = rc > 0 && (!w->in_section || section_salt(&b) == w->salt);
+		if (rc > 0 && (own || !met)) {
 			met = true;
 			section = at;
-			if (!w->in_section || section_salt(&b) == w->salt)
-				break;
 		}
+		if (own)
+			break;
 		at++;
 	}
 	if (met) {

@@ -1033,8 +1033,6 @@ class Reader:
             self.complain(first, "the group that begins here is not complete")
         strings, all_records, all_events = group.content(self.complain)
         self.redacted |= any(h.type == SECRETS and h.flags & REDACTED for h, _, _ in group.blocks)
-        if not group.complete:
-            all_events = None
         if self.strict:
             self.strict.off |= self.redacted or self.skipped
             self.strict.group(group, all_records, all_events)
