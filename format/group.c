@@ -118,6 +118,27 @@ static int meet(struct group *g, struct span *directory, struct span *list, bool
 	return 0;
 }
 
+bool group_wants(const void *context, const struct block *b)
+{
+	const struct choice *choice = context;
+	struct span directory = block_directory(b);
+	struct span list;
+
+	span_varint(&directory);
+	switch (b->type) {
+	case BLOCK_PAYLOAD:
+	case BLOCK_PAYLOAD_RAW:
+		return choice_overlaps(choice, b->ts_min, b->ts_max) && finder_wants(directory, b->n_records, choice);
+	case BLOCK_DEFS:
+		return !(b->flags & BLOCK_FLOWS) || !flowlist_skip(&directory, &list) || choice_meets(choice, list);
+	case BLOCK_EVENTS:
+		return !flowlist_skip(&directory, &list) ||
+		       (choice_meets(choice, list) && choice_overlaps(choice, b->ts_min, b->ts_max));
+	default:
+		return true;
+	}
+}
+
 int group_add(struct group *g, const struct block *b)
 {
 	struct span directory = block_directory(b);

@@ -175,13 +175,10 @@ static int seek_guide(struct fdtape_reader *r)
 			place = &places->place[i];
 	if (rc || !place)
 		return rc;
-	in->sparing = true;
 	rc = guide_begin(&r->guide, place);
 	r->guided = rc > 0;
-	if (rc == 0) {
-		in->sparing = false;
+	if (rc == 0)
 		walker_seek(&r->walker, r->section_begin + r->section_size, 1);
-	}
 	return rc < 0 ? rc : 0;
 }
 
@@ -189,7 +186,6 @@ static int seek_guide(struct fdtape_reader *r)
 static void lose_guide(struct fdtape_reader *r)
 {
 	r->guided = false;
-	r->walker.window.sparing = false;
 	r->resume = r->last_group + 1;
 	r->gap = false;
 	group_clear(&r->group);
@@ -231,7 +227,6 @@ static int follow_guide(struct fdtape_reader *r)
 		return 0;
 	case GUIDE_END:
 		r->guided = false;
-		r->walker.window.sparing = false;
 		walker_seek(&r->walker, offset, step.seq);
 		return 0;
 	}
