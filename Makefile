@@ -3,6 +3,7 @@
 # make            build everything into build/
 # make demo       record a real HTTPS exchange and show it (installs what is missing)
 # make check      every test: unit, command line, layers, live, sanitizers, short fuzz (installs what is missing)
+# make check-kernels  the recorder on Linux 5.10, 6.1 and 6.12, under QEMU (fetches kernels)
 # make fuzz T=60  run each fuzzer for T seconds
 # make bench-format  measure the tape, as ratios in one run
 # make deps       install what building and testing need (Debian)
@@ -54,6 +55,8 @@ SKELS  := $(PROBES:%=$(B)/bpf/%.skel.h)
 UNIT   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FUZZ   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c)) \
           $(patsubst %,$(B)/tests/fuzz_%_hashed,reader columns index api)
+LIVE   := $(B)/tests/live/check_tape $(patsubst tests/live/programs/%.c,$(B)/tests/live/programs/%, \
+          $(filter-out %/truth.c,$(wildcard tests/live/programs/*.c)))
 
 objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
 # Everything of a folder but the file that holds main().
@@ -149,7 +152,8 @@ $(call objs,record): | $(SKELS)
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
         libbpf-dev libelf-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
         nginx-light curl openssl tshark zstd jq mandoc procps \
-        gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools
+        gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
+        qemu-system-x86 busybox-static
 
 # Installs what is missing as root; as anybody else says what to install, and stops.
 deps:
@@ -195,7 +199,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 check: deps
 	$(Q)$(MAKE) -j$(JOBS) check-all
 
-check-all: all $(UNIT) $(if $(SAN),,$(FUZZ))
+check-all: all $(UNIT) $(if $(SAN),,$(FUZZ) $(LIVE))
 	$(Q)$(if $(SAN),,$(MAKE) SAN=address,undefined all-tests)
 	$(Q)$(RUN) $(if $(SAN),unit cli,layers unit cli install live reader sanitizers portable fuzz)
 
@@ -205,6 +209,7 @@ all-tests: all $(UNIT)
 
 check-unit check-cli check-sanitizers: all-tests
 	$(Q)$(RUN) $(@:check-%=%)
+check-live: $(LIVE)
 check-layers check-install check-portable check-live check-reader: all
 	$(Q)$(RUN) $(@:check-%=%)
 check-fuzz: $(FUZZ)
@@ -212,6 +217,40 @@ check-fuzz: $(FUZZ)
 
 fuzz: $(FUZZ)
 	$(Q)T=$(or $(T),60) $(RUN) fuzz
+
+# The live suite's programs (tests/live/capture.list) and what judges their tapes: static, so that they run on any kernel.
+live_cc   = $(CC) $(CPPFLAGS) -std=gnu11 $(WARN) $(CFLAGS) -MMD -MP -MF $@.d
+
+$(B)/tests/live/programs/%: tests/live/programs/%.c tests/live/programs/truth.c Makefile
+	$(call msg,CC,$@)mkdir -p $(@D)
+	$(Q)$(live_cc) -static -pthread -o $@ $(filter %.c,$^)
+
+# Where the compiler makes no 32-bit programs an empty file stands for it, and the test that needs it is skipped.
+$(B)/tests/live/programs/ia32: tests/live/programs/ia32.c Makefile
+	$(call msg,CC,$@)mkdir -p $(@D)
+	$(Q)$(live_cc) -m32 -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie -o $@ $< 2>$@.log || \
+	  { $(RM) $@ && : >$@; }
+
+$(B)/tests/live/check_tape: tests/live/check_tape.c $(LIB) Makefile
+	$(call msg,CC,$@)mkdir -p $(@D)
+	$(Q)$(live_cc) -static -o $@ $(filter %.c %.a,$^) $(shell $(PKG_CONFIG) --static --libs $(pkgs_format))
+
+# The recorder for machines that have none of its libraries (tests/kernels.sh).
+$(B)/static/$(NAME)-record: $(call objs,record) $(LIB)
+	$(call msg,LD,$@)mkdir -p $(@D)
+	$(Q)$(CC) -static $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
+	  $(shell $(PKG_CONFIG) --static --libs $(foreach p,$(uses_record),$(pkgs_$(p)))) 2>$(@D)/log || { cat $(@D)/log; exit 1; }
+
+# The live programs on other kernels, booted under QEMU; FDTAPE_KERNELS is where those are kept.
+.PHONY: check-kernels docs-kernels
+check-kernels: $(B)/static/$(NAME)-record $(LIVE)
+	$(Q)$(RUN) kernels
+
+# What `fdtape-record --check` says on each of them, as check-kernels has left it.
+docs-kernels:
+	$(Q)mkdir -p docs/kernels
+	$(Q)for k in $(B)/kernels/*/check; do \
+	  ! [ -s $$k ] || grep -q 'unknown option' $$k || tr -d '\r' <$$k >docs/kernels/$$(basename $$(dirname $$k)).txt; done
 
 # ---- figures -----------------------------------------------------------------
 #
@@ -258,4 +297,4 @@ help:
 clean:
 	$(RM) -r build build-* compile_commands.json
 
--include $(wildcard $(B)/*/*.d)
+-include $(wildcard $(B)/*/*.d $(B)/tests/live/*.d $(B)/tests/live/programs/*.d)

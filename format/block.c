@@ -70,16 +70,35 @@ bool block_parse(struct block *b, const uint8_t h[BLOCK_HEADER], uint64_t salt)
 	return true;
 }
 
+static uint32_t records_max(uint16_t type)
+{
+	switch (type) {
+	case BLOCK_SECTION:
+	case BLOCK_FOOTER:
+		return 0;
+	case BLOCK_EVENTS:
+	case BLOCK_PAYLOAD:
+	case BLOCK_PAYLOAD_RAW:
+	case BLOCK_INDEX:
+		return BLOCK_ENTRIES_MAX;
+	default:
+		return BLOCK_RECORDS_MAX;
+	}
+}
+
 const char *block_limit_broken(const struct block *b)
 {
 	if (b->stored_len > BLOCK_LEN_MAX)
 		return "stored_len";
 	if (b->raw_len > BLOCK_LEN_MAX)
 		return "raw_len";
-	if (b->dir_len > BLOCK_DIRECTORY_MAX || b->dir_len > b->stored_len)
+	if (b->dir_len > BLOCK_DIRECTORY_MAX || b->dir_len > b->stored_len ||
+	    (b->dir_len > 0 && (b->type == BLOCK_SECTION || b->type == BLOCK_FOOTER)))
 		return "dir_len";
-	if (b->n_records > BLOCK_RECORDS_MAX)
+	if (b->n_records > records_max(b->type))
 		return "n_records";
+	if ((b->seq == 0) != (b->type == BLOCK_SECTION))
+		return "block_seq";
 	return NULL;
 }
 

@@ -34,6 +34,7 @@ enum block_flag {
 #define BLOCK_LEN_MAX       (16u << 20) /* stored, and decoded */
 #define BLOCK_DIRECTORY_MAX (1u << 20)
 #define BLOCK_RECORDS_MAX   (1u << 20)
+#define BLOCK_ENTRIES_MAX   65536u /* events, runs, entries of an INDEX */
 #define BLOCK_SIZE_MAX      (BLOCK_HEADER + (uint64_t)BLOCK_LEN_MAX)
 
 struct block {
@@ -55,6 +56,12 @@ static inline bool block_is_of_group(uint16_t type)
 {
 	return type == BLOCK_EVENTS || type == BLOCK_PAYLOAD || type == BLOCK_PAYLOAD_RAW || type == BLOCK_DEFS ||
 	       type == BLOCK_LOSS || type == BLOCK_SECRETS;
+}
+
+/* Whether the group is complete with this block. Payload never ends one. */
+static inline bool block_ends_group(const struct block *b)
+{
+	return b->flags & BLOCK_GROUP_END && b->type != BLOCK_PAYLOAD && b->type != BLOCK_PAYLOAD_RAW;
 }
 
 /* Header, stored bytes and padding. */

@@ -23,6 +23,9 @@ bool codec_pack(ZSTD_CCtx *zstd, struct bytebuf *out, const uint8_t *data, size_
 
 bool codec_unpack(ZSTD_DCtx *zstd, uint8_t *raw, size_t raw_len, const uint8_t *frame, size_t len)
 {
+	/* zstd would go on with a frame behind it, and skip those that it calls skippable. */
+	if (len < 4 || load_le(frame, 4) != ZSTD_MAGICNUMBER || ZSTD_findFrameCompressedSize(frame, len) != len)
+		return false;
 	/* In one shot, so that zstd keeps no window of its own: the frame's header decides over no memory. */
 	return ZSTD_decompressDCtx(zstd, raw, raw_len, frame, len) == raw_len;
 }

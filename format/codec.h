@@ -8,7 +8,7 @@
 #include "format/bytebuf.h"
 
 /* Shorter pieces are never compressed: what a frame costs is more than it saves. */
-#define CODEC_MIN 256u
+#define CODEC_MIN 64u
 
 /* Appends the bytes to `out`, as a zstd frame if that is smaller, as they are if not. True: as a frame. */
 bool codec_pack(ZSTD_CCtx *zstd, struct bytebuf *out, const uint8_t *data, size_t len);

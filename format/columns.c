@@ -8,8 +8,10 @@
  * and are there for each event, as is the mask itself.
  *
  * A column is a sequence of varints, stored as up to three strips: the first bytes of all varints, the second bytes,
- * and the rest. The strips differ so much in what zstd can do with them (a duration's low bits are noise, its high
- * bits are not) that each is compressed for itself.
+ * and the rest. The strips differ so much in what zstd can do with them that each is compressed for itself.
+ *
+ * Of times, the low bits are noise; how many, depends on what was called, and is learned. They go to a fourth strip, of
+ * bits, and are not compressed; what is left is a small number, which is distributed alike whatever was called.
  */
 #include "format/columns.h"
 
@@ -31,9 +33,12 @@ enum coding {
 	PLAIN,      /* the value itself */
 	SIGNED,     /* zigzag of it */
 	DIFFERENCE, /* zigzag of the difference to the guess */
-	/* How far it is from the newest of the values that an idmap knows, from 1. 0: it is a new one, and its zigzag
-	 * difference to the newest follows. */
+	/* Its place among the recent ones, from 1. 0: it is not there, and follows: a flow as its place in the block's
+	 * list of flows, from 0; a tid as the zigzag of its difference to the one that was met for the first time last. */
 	RECENT,
+	/* The difference to the guess, without the low bits that are noise, as the zigzag of the difference to what is
+	 * likely. The low bits are in the column's strip of bits. */
+	SCALED,
 };
 
 #define AT(member) offsetof(struct fdtape_event, member)
@@ -61,8 +66,8 @@ static const struct column {
         [GUESS_ARG1] = {GUESS_ARG1, PLAIN, FIELD_U64, AT(arg[1]), "arg1"},
         [GUESS_ARG2] = {GUESS_ARG2, PLAIN, FIELD_U64, AT(arg[2]), "arg2"},
         [MASK] = {ID_DENSE, PLAIN, FIELD_U64, 0, "mask"},
-        [TIME] = {ID_DENSE + 1, DIFFERENCE, FIELD_U64, AT(time), "time"},
-        [DURATION] = {ID_DENSE + 2, PLAIN, FIELD_U64, AT(duration), "duration"},
+        [TIME] = {ID_DENSE + 1, SCALED, FIELD_U64, AT(time), "time"},
+        [DURATION] = {ID_DENSE + 2, SCALED, FIELD_U64, AT(duration), "duration"},
 };
 
 /* A directory entry's second byte. */
@@ -78,10 +83,21 @@ enum form {
 /* The most that one event has in one strip: two varints, less the bytes in the other strips. */
 #define STRIP_BYTES 16u
 
+/* Bits that wait to be a byte. */
+struct bits {
+	uint64_t held;
+	unsigned count;
+};
+
 struct columns {
 	struct model model;
 	struct bytebuf strip[N_COLUMNS][STRIPS];
+	struct bits bits[N_COLUMNS];
 	struct span read[N_COLUMNS][STRIPS];
+	uint64_t read_bits[N_COLUMNS]; /* how many of the strip of bits were taken */
+	const struct flowlist *listed; /* writing */
+	uint64_t flows[FLOWLIST_MAX];  /* reading: the list of flows */
+	size_t n_flows;
 };
 
 struct columns *columns_new(void)
@@ -146,18 +162,132 @@ static inline uint64_t take_varint(struct columns *c, size_t column)
 	return take_long_varint(strip);
 }
 
-static const struct idmap *known_values(const struct columns *c, size_t column)
+/* Least significant first; at most SCALE_BITS_MAX, and no more are set. */
+static void put_bits(struct columns *c, size_t column, uint64_t v, unsigned count)
 {
-	return column == GUESS_TID ? &c->model.tids : &c->model.flows;
+	struct bits *bits = &c->bits[column];
+
+	bits->held |= v << bits->count;
+	bits->count += count;
+	for (; bits->count >= 8; bits->count -= 8, bits->held >>= 8)
+		bytebuf_byte(&c->strip[column][STRIP_BITS], (uint8_t)bits->held);
+}
+
+/* 0 when the strip has no more: it is bad then. */
+static uint64_t take_bits(struct columns *c, size_t column, unsigned count)
+{
+	struct span *strip = &c->read[column][STRIP_BITS];
+	uint64_t taken = c->read_bits[column];
+	size_t len = (size_t)(strip->end - strip->at);
+	size_t at = (size_t)(taken / 8);
+	uint64_t v;
+
+	if (count == 0)
+		return 0;
+	if (strip->bad || taken + count > (uint64_t)len * 8) {
+		strip->bad = true;
+		return 0;
+	}
+	c->read_bits[column] = taken + count;
+	v = len - at >= 8 ? load_le(strip->at + at, 8) : load_le(strip->at + at, (unsigned)(len - at));
+	return v >> taken % 8 & ~(UINT64_MAX << count);
+}
+
+/* The strip of bits ends with the byte that the last bit is in, whose other bits are 0. */
+static bool bits_are_used_up(struct columns *c, size_t column)
+{
+	struct span *strip = &c->read[column][STRIP_BITS];
+	uint64_t taken = c->read_bits[column];
+	size_t len = (size_t)(strip->end - strip->at);
+
+	return len == (taken + 7) / 8 && (taken % 8 == 0 || strip->at[len - 1] >> taken % 8 == 0);
+}
+
+static void put_scaled(struct columns *c, size_t column, struct scale *scale, uint64_t difference)
+{
+	struct split split = scale_split(scale);
+	uint64_t sign = 0 - (difference >> 63);
+	uint64_t high = ((difference ^ sign) >> split.bits) ^ sign;
+
+	put_varint(c, column, zigzag(high - split.high));
+	put_bits(c, column, difference & ~(UINT64_MAX << split.bits), split.bits);
+	scale_learn(scale, difference);
+}
+
+static uint64_t take_scaled(struct columns *c, size_t column, struct scale *scale)
+{
+	struct split split = scale_split(scale);
+	uint64_t high = unzigzag(take_varint(c, column)) + split.high;
+	uint64_t difference = high << split.bits | take_bits(c, column, split.bits);
+
+	scale_learn(scale, difference);
+	return difference;
+}
+
+static uint64_t newest(const struct idmap *values)
+{
+	return values->count ? values->keys[values->count - 1] : 0;
+}
+
+static void put_tid(struct columns *c, uint64_t v)
+{
+	struct model *m = &c->model;
+	uint32_t number = idmap_find(&m->tids, v);
+
+	m->thread_place = number == IDMAP_NONE ? 0 : recent_find(&m->recent_tids, number);
+	put_varint(c, GUESS_TID, m->thread_place);
+	if (m->thread_place == 0)
+		put_varint(c, GUESS_TID, zigzag(v - newest(&m->tids)));
+}
+
+static void put_flow(struct columns *c, uint64_t v)
+{
+	struct model *m = &c->model;
+	uint32_t number = idmap_find(&m->flows, v);
+
+	m->flow_place = number == IDMAP_NONE ? 0 : recent_find(&m->threads[m->thread].flows, number);
+	put_varint(c, GUESS_FLOW, m->flow_place);
+	if (m->flow_place == 0)
+		put_varint(c, GUESS_FLOW, flowlist_index(c->listed, v));
+}
+
+/* False: there is no such place. */
+static bool take_tid(struct columns *c, uint64_t *v)
+{
+	struct model *m = &c->model;
+	uint64_t place = take_varint(c, GUESS_TID);
+
+	if (place > m->recent_tids.count)
+		return false;
+	m->thread_place = (uint32_t)place;
+	*v = place > 0 ? recent_value(&m->recent_tids, &m->tids, place)
+	               : unzigzag(take_varint(c, GUESS_TID)) + newest(&m->tids);
+	return true;
+}
+
+static bool take_flow(struct columns *c, uint64_t *v)
+{
+	struct model *m = &c->model;
+	const struct recent *recent = &m->threads[m->thread].flows;
+	uint64_t place = take_varint(c, GUESS_FLOW);
+
+	if (place > recent->count)
+		return false;
+	m->flow_place = (uint32_t)place;
+	if (place > 0) {
+		*v = recent_value(recent, &m->flows, place);
+		return true;
+	}
+	place = take_varint(c, GUESS_FLOW);
+	*v = place < c->n_flows ? c->flows[place] : 0;
+	return place < c->n_flows;
 }
 
 static void put_value(struct columns *c, size_t column, uint64_t v, uint64_t guess)
 {
-	const struct idmap *known;
-	uint32_t number;
-
 	switch (columns[column].coding) {
 	case PLAIN:
+	case SCALED: /* see put_scaled() */
 		put_varint(c, column, v);
 		break;
 	case SIGNED:
@@ -167,39 +297,31 @@ static void put_value(struct columns *c, size_t column, uint64_t v, uint64_t gue
 		put_varint(c, column, zigzag(v - guess));
 		break;
 	case RECENT:
-		known = known_values(c, column);
-		number = idmap_find(known, v);
-		put_varint(c, column, number == IDMAP_NONE ? 0 : known->count - number);
-		if (number == IDMAP_NONE)
-			put_varint(c, column, zigzag(v - (known->count ? known->keys[known->count - 1] : 0)));
+		if (column == GUESS_TID)
+			put_tid(c, v);
+		else
+			put_flow(c, v);
 		break;
 	}
 }
 
 /* False: it names a value that is not known. */
-static bool take_value(struct columns *c, size_t column, uint64_t guess, uint64_t *v)
+__attribute__((always_inline)) static inline bool take_value(struct columns *c, size_t column, uint64_t guess,
+                                                             uint64_t *v)
 {
-	const struct idmap *known;
-
-	*v = take_varint(c, column);
 	switch (columns[column].coding) {
 	case PLAIN:
+	case SCALED: /* see take_scaled() */
+		*v = take_varint(c, column);
 		break;
 	case SIGNED:
-		*v = unzigzag(*v);
+		*v = unzigzag(take_varint(c, column));
 		break;
 	case DIFFERENCE:
-		*v = unzigzag(*v) + guess;
+		*v = unzigzag(take_varint(c, column)) + guess;
 		break;
 	case RECENT:
-		known = known_values(c, column);
-		if (*v > known->count)
-			return false;
-		if (*v > 0)
-			*v = known->keys[known->count - *v];
-		else
-			*v = unzigzag(take_varint(c, column)) + (known->count ? known->keys[known->count - 1] : 0);
-		break;
+		return column == GUESS_TID ? take_tid(c, v) : take_flow(c, v);
 	}
 	return true;
 }
@@ -219,6 +341,7 @@ static inline void encode_field(struct columns *c, const struct fdtape_event *e,
 
 static void encode_event(struct columns *c, const struct fdtape_event *e)
 {
+	struct context *scales;
 	uint64_t mask = 0;
 
 	encode_field(c, e, GUESS_TID, &mask);
@@ -236,13 +359,15 @@ static void encode_event(struct columns *c, const struct fdtape_event *e)
 	encode_field(c, e, GUESS_ARG1, &mask);
 	encode_field(c, e, GUESS_ARG2, &mask);
 	put_value(c, MASK, mask, 0);
-	put_value(c, DURATION, e->duration, 0);
-	put_value(c, TIME, e->time, model_guess_time(&c->model, e));
+	scales = model_scales(&c->model, e);
+	put_scaled(c, DURATION, &scales->duration, e->duration);
+	put_scaled(c, TIME, &scales->time, e->time - model_guess_time(&c->model, e));
 	model_finish(&c->model, e);
 }
 
 /* False: what the field holds is not allowed. */
-static inline bool decode_field(struct columns *c, struct fdtape_event *e, enum guessed field, uint64_t mask)
+__attribute__((always_inline)) static inline bool decode_field(struct columns *c, struct fdtape_event *e,
+                                                               enum guessed field, uint64_t mask)
 {
 	uint64_t guess = model_guess(&c->model, field, e);
 	uint64_t v = guess;
@@ -261,6 +386,7 @@ static inline bool decode_field(struct columns *c, struct fdtape_event *e, enum 
 /* NULL, or the name of the column that holds what an event can't be. */
 static const char *decode_event(struct columns *c, struct fdtape_event *e)
 {
+	struct context *scales;
 	enum guessed field;
 	uint64_t mask;
 
@@ -276,8 +402,9 @@ static const char *decode_event(struct columns *c, struct fdtape_event *e)
 		return columns[field].name;
 	if (e->captured > e->bytes || e->captured > FDTAPE_EVENT_DATA_MAX)
 		return columns[GUESS_CAPTURED].name;
-	take_value(c, DURATION, 0, &e->duration);
-	take_value(c, TIME, model_guess_time(&c->model, e), &e->time);
+	scales = model_scales(&c->model, e);
+	e->duration = take_scaled(c, DURATION, &scales->duration);
+	e->time = model_guess_time(&c->model, e) + take_scaled(c, TIME, &scales->time);
 	model_finish(&c->model, e);
 	return NULL;
 }
@@ -289,22 +416,28 @@ static void put_strip(struct columns *c, ZSTD_CCtx *zstd, size_t column, unsigne
 	size_t begin = body->len;
 	unsigned form = FORM_CRITICAL | s << FORM_STRIP_SHIFT;
 
-	form |= codec_pack(zstd, body, strip->data, strip->len) ? FORM_ZSTD : FORM_RAW;
+	if (s == STRIP_BITS)
+		bytebuf_append(body, strip->data, strip->len);
+	else if (codec_pack(zstd, body, strip->data, strip->len))
+		form |= FORM_ZSTD;
 	bytebuf_byte(directory, columns[column].id);
 	bytebuf_byte(directory, (uint8_t)form);
 	bytebuf_varint(directory, strip->len);
 	bytebuf_varint(directory, body->len - begin);
 }
 
-int columns_encode(struct columns *c, ZSTD_CCtx *zstd, const struct fdtape_event *events, size_t n,
-                   struct bytebuf *directory, struct bytebuf *body, uint32_t *raw_len)
+int columns_encode(struct columns *c, ZSTD_CCtx *zstd, const struct flowlist *flows, const struct fdtape_event *events,
+                   size_t n, struct bytebuf *directory, struct bytebuf *body, uint32_t *raw_len)
 {
 	size_t used = 0;
 	bool failed = false;
 
-	for (size_t i = 0; i < N_COLUMNS; i++)
+	c->listed = flows;
+	for (size_t i = 0; i < N_COLUMNS; i++) {
+		c->bits[i] = (struct bits){0};
 		for (size_t s = 0; s < STRIPS; s++)
 			bytebuf_clear(&c->strip[i][s]);
+	}
 	model_clear(&c->model);
 	for (size_t i = 0; i < n; i++) {
 		if (!model_reserve(&c->model))
@@ -312,6 +445,9 @@ int columns_encode(struct columns *c, ZSTD_CCtx *zstd, const struct fdtape_event
 		encode_event(c, &events[i]);
 	}
 
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		if (c->bits[i].count > 0)
+			bytebuf_byte(&c->strip[i][STRIP_BITS], (uint8_t)c->bits[i].held);
 	*raw_len = 0;
 	for (size_t i = 0; i < N_COLUMNS; i++) {
 		for (size_t s = 0; s < STRIPS; s++) {
@@ -352,6 +488,8 @@ static int take_strip(struct columns *c, ZSTD_DCtx *zstd, struct span *directory
 
 	if (directory->bad)
 		return diag_block(diag, FDTAPE_ERR_DAMAGED, "directory of columns is cut off");
+	if (id >= COLUMNS_MAX)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %u, ids are below %u", (unsigned)id, COLUMNS_MAX);
 	if (raw_len > *budget)
 		return diag_block(diag, FDTAPE_ERR_DAMAGED,
 		                  "column %u: length %" PRIu64 " when decoded, the block has room for %" PRIu64,
@@ -362,7 +500,7 @@ static int take_strip(struct columns *c, ZSTD_DCtx *zstd, struct span *directory
 		return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %u: length %" PRIu64 ", the block has %zu left",
 		                  (unsigned)id, stored_len, span_left(body));
 
-	if (i == N_COLUMNS || s >= STRIPS || encoding > FORM_ZSTD) {
+	if (i == N_COLUMNS || encoding > FORM_ZSTD) {
 		if (form & FORM_CRITICAL)
 			return diag_block(diag, FDTAPE_ERR_UNSUPPORTED,
 			                  "needs column %u in form %u, which this build does not know", (unsigned)id,
@@ -392,8 +530,8 @@ static int take_strip(struct columns *c, ZSTD_DCtx *zstd, struct span *directory
 	return 0;
 }
 
-int columns_decode(struct columns *c, ZSTD_DCtx *zstd, struct span directory, struct span body, uint32_t raw_len,
-                   struct fdtape_event *events, size_t n, struct diag *diag)
+int columns_decode(struct columns *c, ZSTD_DCtx *zstd, struct span flows, struct span directory, struct span body,
+                   uint32_t raw_len, struct fdtape_event *events, size_t n, struct diag *diag)
 {
 	static const uint8_t nothing;
 	uint64_t budget = raw_len;
@@ -403,6 +541,8 @@ int columns_decode(struct columns *c, ZSTD_DCtx *zstd, struct span directory, st
 		return diag_block(diag, FDTAPE_ERR_DAMAGED, "directory of %" PRIu64 " entries, at most %u are allowed",
 		                  entries, COLUMNS_MAX * STRIPS);
 	memset(c->read, 0, sizeof(c->read));
+	memset(c->read_bits, 0, sizeof(c->read_bits));
+	c->n_flows = flowlist_take(flows, c->flows);
 	for (uint64_t k = 0; k < entries; k++) {
 		int rc = take_strip(c, zstd, &directory, &body, n, &budget, diag);
 
@@ -432,7 +572,8 @@ int columns_decode(struct columns *c, ZSTD_DCtx *zstd, struct span directory, st
 	}
 	for (size_t i = 0; i < N_COLUMNS; i++)
 		for (size_t s = 0; s < STRIPS; s++)
-			if (c->read[i][s].bad || span_left(&c->read[i][s]))
+			if (c->read[i][s].bad ||
+			    (s == STRIP_BITS ? !bits_are_used_up(c, i) : span_left(&c->read[i][s]) > 0))
 				return diag_block(diag, FDTAPE_ERR_DAMAGED, "column %s: %s values than events say",
 				                  columns[i].name, c->read[i][s].bad ? "fewer" : "more");
 	return 0;

@@ -50,18 +50,50 @@ void flowlist_release(struct flowlist *l)
 	idmap_release(&l->seen);
 }
 
+size_t flowlist_index(const struct flowlist *l, uint64_t flow)
+{
+	size_t low = 0;
+	size_t high = l->seen.count;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->seen.keys[middle] <= flow)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 bool flowlist_skip(struct span *s, struct span *list)
 {
 	const uint8_t *begin = s->at;
 	uint64_t n = span_varint(s);
+	uint64_t flow = 0;
 
 	if (n > FLOWLIST_MAX)
 		s->bad = true;
-	for (; n > 0 && !s->bad; n--)
-		span_varint(s);
+	for (uint64_t i = 0; i < n && !s->bad; i++) {
+		uint64_t step = span_varint(s);
+
+		if (i > 0 && (step == 0 || step > UINT64_MAX - flow))
+			s->bad = true;
+		flow += step;
+	}
 	if (list)
 		*list = s->bad ? span_of(begin, 0) : span_of(begin, (size_t)(s->at - begin));
 	return !s->bad;
+}
+
+size_t flowlist_take(struct span list, uint64_t *to)
+{
+	size_t n = (size_t)span_varint(&list);
+	uint64_t flow = 0;
+
+	for (size_t i = 0; i < n; i++)
+		to[i] = flow += span_varint(&list);
+	return n;
 }
 
 bool flowlist_meets(struct span list, const uint64_t *ids, size_t n)

@@ -25,8 +25,13 @@ void flowlist_add(struct flowlist *l, uint64_t flow);
 void flowlist_append(struct flowlist *l, struct bytebuf *to);
 void flowlist_release(struct flowlist *l);
 
-/* Steps over a list. False: it is not one. *list, unless NULL, becomes its bytes. */
+/* The place of a flow in the list that was appended last; it is in it. */
+size_t flowlist_index(const struct flowlist *l, uint64_t flow);
+
+/* Steps over a list. False: it is not one, or does not rise. *list, unless NULL, becomes its bytes. */
 bool flowlist_skip(struct span *s, struct span *list);
+/* Takes it apart: how many there are. `to` has room for FLOWLIST_MAX. */
+size_t flowlist_take(struct span list, uint64_t *to);
 /* Whether a list has one of the n ids, which rise. False as well when the list is not one. */
 bool flowlist_meets(struct span list, const uint64_t *ids, size_t n);
 

@@ -36,12 +36,15 @@ void group_clear(struct group *g)
 	g->budget = GROUP_BYTES_MAX;
 	g->n_events = 0;
 	g->given = 0;
+	g->any_record = false;
+	g->said_doubled = false;
 	g->missing = false;
 	finder_clear(&g->payload);
 	for (size_t i = 0; i < GROUP_RECORD_BLOCKS; i++) {
 		bytebuf_clear(&g->records[i].body);
 		g->records[i].present = false;
 		g->records[i].ready = false;
+		g->records[i].cursor.unknown = 0;
 	}
 }
 
@@ -58,13 +61,18 @@ int group_of(const struct block *b, uint64_t *first_seq, struct diag *diag)
 
 static int add_records(struct group *g, size_t which, const struct block *b)
 {
+	static const uint32_t types[GROUP_RECORD_BLOCKS] = {RECORDS_OF_SECRETS, RECORDS_OF_DEFS, RECORDS_OF_LOSS};
 	struct bytebuf *to = &g->records[which].body;
 
 	if (g->records[which].present)
 		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "a second block of type %u in a group", b->type);
-	if (b->flags & BLOCK_REDACTED) {
+	if (which == GROUP_SECRETS && b->flags & BLOCK_REDACTED) {
 		g->redacted = true;
-		return 0;
+		if (b->n_records == 0 && b->raw_len == 0)
+			return 0;
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED,
+		                  "secrets that were dropped, and %" PRIu32 " records in %" PRIu32 " bytes",
+		                  b->n_records, b->raw_len);
 	}
 	if (!bytebuf_reserve(to, b->raw_len + 1u))
 		return FDTAPE_ERR_MEMORY;
@@ -74,20 +82,17 @@ static int add_records(struct group *g, size_t which, const struct block *b)
 	g->records[which].block = g->diag->block;
 	g->records[which].offset = g->diag->offset;
 	g->records[which].present = true;
-	record_cursor_begin(&g->records[which].cursor, span_of(to->data, to->len));
+	record_cursor_begin(&g->records[which].cursor, span_of(to->data, to->len), b->n_records, types[which]);
 	return 0;
 }
 
-static int add_events(struct group *g, const struct block *b, struct span directory)
+static int add_events(struct group *g, const struct block *b, struct span flows, struct span directory)
 {
 	void *events = g->events;
 	int rc;
 
 	if (g->n_events > 0)
 		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "a second block of type %u in a group", b->type);
-	if (b->n_records > EVENTS_MAX)
-		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "%" PRIu32 " events, at most %u are allowed",
-		                  b->n_records, EVENTS_MAX);
 	/* Each event has a mask of at least a byte. */
 	if (b->n_records > b->raw_len)
 		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "%" PRIu32 " events in %" PRIu32 " bytes", b->n_records,
@@ -95,7 +100,7 @@ static int add_events(struct group *g, const struct block *b, struct span direct
 	if (!array_grow(&events, &g->cap_events, b->n_records, sizeof(*g->events)))
 		return FDTAPE_ERR_MEMORY;
 	g->events = events;
-	rc = columns_decode(g->columns, g->zstd, directory, block_body(b), b->raw_len, g->events, b->n_records,
+	rc = columns_decode(g->columns, g->zstd, flows, directory, block_body(b), b->raw_len, g->events, b->n_records,
 	                    g->diag);
 	if (rc == 0)
 		g->n_events = b->n_records;
@@ -103,21 +108,42 @@ static int add_events(struct group *g, const struct block *b, struct span direct
 }
 
 /* Whether the list of flows that the directory goes on with has one that is chosen. */
-static int meet(struct group *g, struct span *directory, bool *meets)
+static int meet(struct group *g, struct span *directory, struct span *list, bool *meets)
 {
-	struct span list;
-
-	if (!flowlist_skip(directory, &list))
-		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "the list of its flows is cut off or too long");
-	*meets = choice_meets(g->choice, list);
+	if (!flowlist_skip(directory, list))
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED,
+		                  "the list of its flows is cut off, too long, or does not rise");
+	*meets = choice_meets(g->choice, *list);
 	g->meets = g->meets || *meets;
 	return 0;
+}
+
+bool group_wants(const void *context, const struct block *b)
+{
+	const struct choice *choice = context;
+	struct span directory = block_directory(b);
+	struct span list;
+
+	span_varint(&directory);
+	switch (b->type) {
+	case BLOCK_PAYLOAD:
+	case BLOCK_PAYLOAD_RAW:
+		return choice_overlaps(choice, b->ts_min, b->ts_max) && finder_wants(directory, b->n_records, choice);
+	case BLOCK_DEFS:
+		return !(b->flags & BLOCK_FLOWS) || !flowlist_skip(&directory, &list) || choice_meets(choice, list);
+	case BLOCK_EVENTS:
+		return !flowlist_skip(&directory, &list) ||
+		       (choice_meets(choice, list) && choice_overlaps(choice, b->ts_min, b->ts_max));
+	default:
+		return true;
+	}
 }
 
 int group_add(struct group *g, const struct block *b)
 {
 	struct span directory = block_directory(b);
 	uint64_t bytes = (uint64_t)b->stored_len + b->raw_len;
+	struct span flows;
 	bool meets;
 	int rc;
 
@@ -137,13 +163,13 @@ int group_add(struct group *g, const struct block *b)
 	case BLOCK_SECRETS:
 		return g->early ? add_records(g, GROUP_SECRETS, b) : 0;
 	case BLOCK_DEFS:
-		rc = meet(g, &directory, &meets);
+		rc = meet(g, &directory, &flows, &meets);
 		return rc || (b->flags & BLOCK_FLOWS && !meets) ? rc : add_records(g, GROUP_DEFS, b);
 	case BLOCK_LOSS:
 		return g->overlaps ? add_records(g, GROUP_LOSS, b) : 0;
 	case BLOCK_EVENTS:
-		rc = meet(g, &directory, &meets);
-		return rc || !meets || !g->overlaps ? rc : add_events(g, b, directory);
+		rc = meet(g, &directory, &flows, &meets);
+		return rc || !meets || !g->overlaps ? rc : add_events(g, b, flows, directory);
 	default:
 		return 0;
 	}
@@ -171,7 +197,7 @@ static int next_record(struct group *g, size_t *which)
 			g->diag->block = g->records[i].block;
 			g->diag->offset = g->records[i].offset;
 			return diag_block(g->diag, rc,
-			                  "record %" PRIu64 " of the group, or the one behind it, is not one",
+			                  "record %" PRIu64 " of the group, or what is behind it, is not one",
 			                  cursor->ordinal);
 		}
 		if (*which == GROUP_RECORD_BLOCKS || cursor->ordinal < g->records[*which].cursor.ordinal)
@@ -234,7 +260,27 @@ int group_next(struct group *g, struct fdtape_item *item)
 		return give_event(g, item);
 	if (which == GROUP_RECORD_BLOCKS)
 		return 0;
+	if (g->any_record && g->ordinal == g->records[which].cursor.ordinal && !g->said_doubled) {
+		/* The record comes with the next call. */
+		g->said_doubled = true;
+		g->diag->block = g->records[which].block;
+		g->diag->offset = g->records[which].offset;
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "two records of the group have the number %" PRIu64,
+		                  g->ordinal);
+	}
 	*item = g->records[which].cursor.item;
+	g->ordinal = g->records[which].cursor.ordinal;
+	g->any_record = true;
+	g->said_doubled = false;
 	g->records[which].ready = false;
 	return 1;
+}
+
+uint64_t group_unknown_records(const struct group *g)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < GROUP_RECORD_BLOCKS; i++)
+		n += g->records[i].cursor.unknown;
+	return n;
 }

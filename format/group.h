@@ -37,8 +37,11 @@ struct group {
 	struct fdtape_event *events;
 	size_t n_events;
 	size_t cap_events;
-	size_t given; /* events */
-	bool missing; /* payload that should be there */
+	size_t given;      /* events */
+	uint64_t ordinal;  /* of the record that was given last */
+	bool any_record;   /* there was one */
+	bool said_doubled; /* that the next one has the same */
+	bool missing;      /* payload that should be there */
 	struct {
 		struct bytebuf body;
 		struct record_cursor cursor;
@@ -56,8 +59,12 @@ void group_clear(struct group *g);
 
 /* The number of the first block of the group that the block belongs to. */
 int group_of(const struct block *b, uint64_t *first_seq, struct diag *diag);
-/* Takes in a block of the group, as far as it is chosen. 0, FDTAPE_ERR_MEMORY, or an error that is said. */
+/* Whether the body of a block is needed for a choice; by its header and its directory. */
+bool group_wants(const void *choice, const struct block *b);
+/* Takes in a block of the group, as far as it is chosen; without its body when that is not wanted. 0, FDTAPE_ERR_MEMORY, or an error that is said. */
 int group_add(struct group *g, const struct block *b);
+/* Records that were passed over because their type is not known; to be asked when all items were given. */
+uint64_t group_unknown_records(const struct group *g);
 /* The next item: 1; 0 when there is none; otherwise an error that is said. FDTAPE_ERR_DAMAGED: call again. */
 int group_next(struct group *g, struct fdtape_item *item);
 

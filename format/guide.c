@@ -98,7 +98,7 @@ static int next_group(struct guide *g)
 			return FDTAPE_ERR_MEMORY;
 		g->group = group;
 		g->group[g->n_group++] = *e;
-		if (!is_group(e) ? g->n_group == 1 : e->block.flags & BLOCK_GROUP_END)
+		if (!is_group(e) ? g->n_group == 1 : block_ends_group(&e->block))
 			return 1;
 	}
 	return g->cursor.rest.bad ? FDTAPE_ERR_DAMAGED : g->n_group > 0;

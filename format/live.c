@@ -293,7 +293,7 @@ const struct fdtape_item *live_item(struct live *l, size_t index)
 {
 	const struct live_entry *entry = l->listed[index];
 
-	record_cursor_begin(&l->cursor, span_of(entry->record, entry->len));
+	record_cursor_begin(&l->cursor, span_of(entry->record, entry->len), 1, RECORDS_OF_DEFS);
 	record_cursor_next(&l->cursor);
 	return &l->cursor.item;
 }

@@ -22,6 +22,7 @@ void model_clear(struct model *m)
 {
 	idmap_clear(&m->tids);
 	idmap_clear(&m->flows);
+	m->recent_tids.count = 0;
 	memset(m->contexts, 0, sizeof(m->contexts));
 	m->context = m->contexts;
 	m->end = 0;
@@ -32,6 +33,8 @@ void model_clear(struct model *m)
 	m->begun = false;
 	m->thread = 0;
 	m->flow_slot = 0;
+	m->thread_place = 0;
+	m->flow_place = 0;
 	m->spare = 0;
 }
 
@@ -69,7 +72,7 @@ static uint32_t thread_slot(struct model *m, uint64_t tid)
 	uint32_t slot = idmap_add(&m->tids, tid);
 
 	if (slot == known)
-		m->threads[slot] = (struct model_thread){.successor = tid, .flow_slot = IDMAP_NONE};
+		m->threads[slot] = (struct model_thread){.successor = tid};
 	return slot;
 }
 
@@ -112,15 +115,49 @@ void model_meet_call(struct model *m, uint64_t call)
 void model_meet_flow(struct model *m, uint64_t flow)
 {
 	const struct model_thread *t = &m->threads[m->thread];
-	bool same = t->flow_slot != IDMAP_NONE && flow == t->flow[0];
+	bool same = t->flows.count > 0 && flow == recent_value(&t->flows, &m->flows, 1);
 
-	m->flow_slot = same ? t->flow_slot : flow_slot(m, flow);
+	m->flow_slot = same ? t->flows.number[0] : flow_slot(m, flow);
+}
+
+/* By result: of a call that did something, of one that did nothing, and of one that failed. */
+static uint32_t outcome_of(const struct fdtape_event *e)
+{
+	return e->result > 0 ? 0 : e->result == 0 ? 1 : 2;
+}
+
+struct context *model_scales(struct model *m, const struct fdtape_event *e)
+{
+	/* The one that the thread's next call will be guessed with. */
+	return context_of(m, e->call, m->threads[m->thread].call[0], 4 + outcome_of(e));
 }
 
 uint64_t model_guess_time(const struct model *m, const struct fdtape_event *e)
 {
 	/* A thread goes on soon after its last call; another thread's call is seen in the order in which calls end. */
 	return e->tid == m->tid[0] ? m->end : m->end - e->duration;
+}
+
+/* Puts it first; `place`, if it is known, is where it is. */
+static void recent_meet(struct recent *r, uint32_t number, uint32_t place)
+{
+	if (r->count > 0 && r->number[0] == number)
+		return;
+	if (place == 0)
+		place = recent_find(r, number);
+	if (place == 0)
+		place = r->count < MODEL_RECENT ? ++r->count : MODEL_RECENT;
+	memmove(r->number + 1, r->number, (place - 1) * sizeof(*r->number));
+	r->number[0] = number;
+}
+
+/* Whether it gives a new fd, and says in arg[0] which flow that is. A part of the format, unlike
+ * fdtape_call_flow_arg(). */
+static bool opens(uint32_t call)
+{
+	return call == FDTAPE_CALL_ACCEPT || call == FDTAPE_CALL_ACCEPT4 ||
+	       (call >= FDTAPE_CALL_DUP && call <= FDTAPE_CALL_DUP3) ||
+	       (call >= FDTAPE_CALL_OPEN && call <= FDTAPE_CALL_CREAT) || call == FDTAPE_CALL_IO_URING_ACCEPT;
 }
 
 void model_finish(struct model *m, const struct fdtape_event *e)
@@ -136,16 +173,15 @@ void model_finish(struct model *m, const struct fdtape_event *e)
 	t->fd = (uint64_t)(int64_t)e->fd;
 	t->call[1] = t->call[0];
 	t->call[0] = e->call;
-	t->outcome = e->result > 0 ? 0 : e->result == 0 ? 1 : 2;
-	if (t->flow[0] != e->flow) {
-		t->flow[1] = t->flow[0];
-		t->flow[0] = e->flow;
-	}
-	t->flow_slot = m->flow_slot;
+	t->outcome = outcome_of(e);
+	recent_meet(&t->flows, m->flow_slot, m->flow_place);
+	recent_meet(&m->recent_tids, m->thread, m->thread_place);
+	m->flow_place = 0;
+	m->thread_place = 0;
 	if (e->flow > m->max_flow)
 		m->max_flow = e->flow;
-	if ((e->call == FDTAPE_CALL_ACCEPT || e->call == FDTAPE_CALL_ACCEPT4) && e->result >= 0) {
-		t->accepted = e->arg[0];
+	if (opens(e->call) && e->result >= 0) {
+		t->opened = e->arg[0];
 		if (e->arg[0] > m->max_flow)
 			m->max_flow = e->arg[0];
 		m->flow[flow_slot(m, e->arg[0])].fd = (uint64_t)e->result;

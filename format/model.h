@@ -29,22 +29,63 @@ enum guessed {
 };
 
 #define MODEL_CONTEXTS 512 /* a power of two */
+#define MODEL_RECENT   64
+
+/* The last different ones, latest first: numbers in an idmap. */
+struct recent {
+	uint32_t count;
+	uint32_t number[MODEL_RECENT];
+};
+
+/* How large values are: a running mean of their logarithms. */
+struct scale {
+	uint32_t level; /* in 128ths of a doubling; 0: no value was seen */
+};
+
+/* How many of a value's low bits are noise, and what the bits above them are likely to be. */
+struct split {
+	unsigned bits;
+	uint64_t high;
+};
+
+#define SCALE_BITS_MAX 56u
+
+static inline struct split scale_split(const struct scale *s)
+{
+	unsigned log = (s->level + 8) / 16;
+	unsigned bits = log < 16 ? 0 : log / 8 - 1;
+
+	if (bits > SCALE_BITS_MAX)
+		bits = SCALE_BITS_MAX;
+	return (struct split){bits, log - 8 * bits};
+}
+
+/* `difference`: in two's complement. */
+static inline void scale_learn(struct scale *s, uint64_t difference)
+{
+	uint64_t v = difference >> 63 ? 0 - difference : difference;
+	unsigned e = v < 16 ? 0 : 60 - (unsigned)__builtin_clzll(v);
+	unsigned log = 8 * e + (unsigned)(v >> e); /* v itself up to 15, then a step for each eighth of a doubling */
+
+	s->level = s->level ? s->level - s->level / 8 + 2 * log : 16 * log;
+}
 
 /* What is remembered of a point in the program. */
 struct context {
 	uint64_t last[N_GUESSED]; /* the field's last value there */
 	uint8_t pick[N_GUESSED];  /* which candidate was right last */
+	struct scale duration;    /* of the calls that led here */
+	struct scale time;        /* likewise, of what time differs from its guess by */
 };
 
 struct model_thread {
 	uint64_t pid;
 	uint64_t fd;
-	uint64_t flow[2];   /* the last two different ones, latest first */
-	uint32_t flow_slot; /* of the latest; IDMAP_NONE: it had none yet */
-	uint64_t accepted;  /* the flow that it accepted last */
+	uint64_t opened;    /* the flow that it opened, or accepted, last */
 	uint64_t successor; /* tid of the thread whose event came after this thread's */
 	uint64_t call[2];   /* the last two, latest first */
 	uint32_t outcome;   /* of the last: 0, or 1: result 0, or 2: result < 0 */
+	struct recent flows;
 };
 
 struct model_flow {
@@ -56,6 +97,7 @@ struct model_flow {
 struct model {
 	struct idmap tids;
 	struct idmap flows;
+	struct recent recent_tids;
 	struct model_thread *threads; /* by number in tids */
 	struct model_flow *flow;      /* by number in flows */
 	size_t cap_threads;
@@ -73,6 +115,9 @@ struct model {
 	struct context *context;
 	uint32_t thread;
 	uint32_t flow_slot;
+	/* Their places among the recent ones, when that is known from their columns; 0: to be searched. */
+	uint32_t thread_place;
+	uint32_t flow_place;
 
 	struct context contexts[MODEL_CONTEXTS];
 };
@@ -95,6 +140,22 @@ static inline bool model_reserve(struct model *m)
  * hold their true values. The inline ones are called with a `field` that is a constant: so there is nothing left of the
  * switches, which are what decoding would spend its time in. */
 
+/* Its place in the list, from 1; 0: it is not there. */
+static inline uint32_t recent_find(const struct recent *r, uint32_t number)
+{
+	uint32_t i = 0;
+
+	while (i < r->count && r->number[i] != number)
+		i++;
+	return i < r->count ? i + 1 : 0;
+}
+
+/* The value at a place in the list, from 1; 0 if there is none. */
+static inline uint64_t recent_value(const struct recent *r, const struct idmap *values, uint64_t place)
+{
+	return place <= r->count ? values->keys[r->number[place - 1]] : 0;
+}
+
 /* The candidates for the field, by number; those past the last are that of the last. */
 static inline uint64_t model_candidate(const struct model *m, enum guessed field, unsigned number,
                                        const struct fdtape_event *e)
@@ -109,7 +170,10 @@ static inline uint64_t model_candidate(const struct model *m, enum guessed field
 	case GUESS_CALL:
 		return number == 0 ? last : t->call[0];
 	case GUESS_FLOW:
-		return number == 0 ? t->flow[0] : number == 1 ? last : number == 2 ? t->accepted : t->flow[1];
+		return number == 0   ? recent_value(&t->flows, &m->flows, 1)
+		       : number == 1 ? last
+		       : number == 2 ? t->opened
+		                     : recent_value(&t->flows, &m->flows, 2);
 	case GUESS_DIR:
 		return last;
 	case GUESS_RESULT:
@@ -184,6 +248,9 @@ static inline void model_learn(struct model *m, enum guessed field, const struct
 	if (field == GUESS_FLOW)
 		model_meet_flow(m, value);
 }
+
+/* The context that holds the scales of the event's duration and time; all other fields are known. */
+struct context *model_scales(struct model *m, const struct fdtape_event *e);
 
 /* The value of the TIME column is the difference of e->time to this. Needs e->duration. */
 uint64_t model_guess_time(const struct model *m, const struct fdtape_event *e);

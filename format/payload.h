@@ -69,6 +69,8 @@ struct finder {
 
 void finder_clear(struct finder *f);
 void finder_release(struct finder *f);
+/* Whether any of a block's runs is of a chosen flow; also if they are not as they must be, which finder_add() says. */
+bool finder_wants(struct span directory, uint32_t n_runs, const struct choice *choice);
 /* Keeps a block of payload, if any of it is of a chosen flow. `directory` begins with the runs. */
 int finder_add(struct finder *f, const struct block *b, struct span directory, const struct choice *choice,
                struct diag *diag);

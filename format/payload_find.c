@@ -128,8 +128,7 @@ static int add_runs(struct finder *f, const struct block *b, struct span s, stru
 	return 0;
 }
 
-/* Whether any of the runs is of a chosen flow; also if they are not as they must be, which is said later. */
-static bool is_chosen(struct span s, uint32_t n, const struct choice *choice)
+bool finder_wants(struct span s, uint32_t n, const struct choice *choice)
 {
 	uint64_t flow = 0;
 
@@ -154,7 +153,7 @@ int finder_add(struct finder *f, const struct block *b, struct span directory, c
 	struct frame *frame;
 	int rc;
 
-	if (!is_chosen(directory, b->n_records, choice))
+	if (!finder_wants(directory, b->n_records, choice))
 		return 0;
 	if (b->n_records == 0 || b->n_records > EVENTS_MAX - f->n_runs)
 		return diag_block(diag, FDTAPE_ERR_DAMAGED, "%" PRIu32 " runs of payload, 1 to %zu are allowed",

@@ -118,7 +118,7 @@ struct packer *packer_new(int level)
 		ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_hashLog, 12);
 		ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_minMatch, 6);
 		if (!ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, COMPRESS_LITERALS, 1)))
-			ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_targetLength, 2);
+			ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_targetLength, 4);
 	}
 	return p;
 }

@@ -127,9 +127,17 @@ int fdtape_reader_next(struct fdtape_reader *r, struct fdtape_item *item)
 
 int fdtape_reader_choose(struct fdtape_reader *r, const struct fdtape_choice *choice)
 {
+	int rc;
+
 	if (!r || !choice || r->begun || r->final)
 		return FDTAPE_ERR_USAGE;
-	return choice_make(&r->choice, choice);
+	rc = choice_make(&r->choice, choice);
+	if (rc || r->walker.window.size == 0)
+		return rc;
+	r->walker.window.sparing = true;
+	r->walker.wants = group_wants;
+	r->walker.wants_context = &r->choice;
+	return 0;
 }
 
 int fdtape_reader_totals(struct fdtape_reader *r, struct fdtape_totals *totals, uint64_t *sections)

@@ -91,6 +91,7 @@ static void end_group(struct fdtape_reader *r)
 {
 	if (r->choice.made)
 		live_group_end(&r->live);
+	r->seen.records += group_unknown_records(&r->group);
 	r->giving = false;
 	group_clear(&r->group);
 }
@@ -174,13 +175,10 @@ static int seek_guide(struct fdtape_reader *r)
 			place = &places->place[i];
 	if (rc || !place)
 		return rc;
-	in->sparing = true;
 	rc = guide_begin(&r->guide, place);
 	r->guided = rc > 0;
-	if (rc == 0) {
-		in->sparing = false;
+	if (rc == 0)
 		walker_seek(&r->walker, r->section_begin + r->section_size, 1);
-	}
 	return rc < 0 ? rc : 0;
 }
 
@@ -188,7 +186,6 @@ static int seek_guide(struct fdtape_reader *r)
 static void lose_guide(struct fdtape_reader *r)
 {
 	r->guided = false;
-	r->walker.window.sparing = false;
 	r->resume = r->last_group + 1;
 	r->gap = false;
 	group_clear(&r->group);
@@ -230,7 +227,6 @@ static int follow_guide(struct fdtape_reader *r)
 		return 0;
 	case GUIDE_END:
 		r->guided = false;
-		r->walker.window.sparing = false;
 		walker_seek(&r->walker, offset, step.seq);
 		return 0;
 	}
@@ -294,9 +290,6 @@ static int check_footer(struct fdtape_reader *r)
 	struct fdtape_totals totals;
 	uint64_t index;
 
-	if (r->block.stored_len < TOTALS_SIZE)
-		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED, "a footer of %" PRIu32 " bytes, it should have %u",
-		                  r->block.stored_len, TOTALS_SIZE);
 	if (r->choice.made)
 		return 0;
 	totals_load(r->block.stored, &index, &totals);
@@ -306,9 +299,16 @@ static int check_footer(struct fdtape_reader *r)
 
 static int take_footer(struct fdtape_reader *r, struct fdtape_item *item)
 {
-	int rc = r->damaged ? 0 : check_footer(r);
+	int rc;
 
+	if (r->block.stored_len != TOTALS_SIZE || r->block.raw_len != TOTALS_SIZE) {
+		r->held = false;
+		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED,
+		                  "a footer of %" PRIu32 " bytes, %" PRIu32 " when decoded; it should have %u",
+		                  r->block.stored_len, r->block.raw_len, TOTALS_SIZE);
+	}
 	/* The end itself comes with the next call. */
+	rc = r->damaged ? 0 : check_footer(r);
 	if (rc)
 		return rc;
 	r->held = false;
@@ -342,7 +342,7 @@ static int take_group_block(struct fdtape_reader *r)
 		g->begun = true;
 		g->first_seq = first_seq;
 		rc = group_add(g, &r->block);
-		if (r->block.flags & BLOCK_GROUP_END)
+		if (block_ends_group(&r->block))
 			complete = complete_group(r);
 	}
 	if (rc)
@@ -363,7 +363,7 @@ static int take_definitions(struct fdtape_reader *r)
 	if (!codec_take(r->group.zstd, b->flags & BLOCK_RAW, body->data, b->raw_len, block_body(b)))
 		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED, "body does not decode to %" PRIu32 " bytes",
 		                  b->raw_len);
-	record_cursor_begin(&cursor, span_of(body->data, b->raw_len));
+	record_cursor_begin(&cursor, span_of(body->data, b->raw_len), b->n_records, RECORDS_OF_DEFS);
 	while ((rc = record_cursor_next(&cursor)) > 0) {
 		rc = define(r, &cursor.item);
 		if (rc)
@@ -414,12 +414,12 @@ static int take_block(struct fdtape_reader *r, struct fdtape_item *item)
 		return give_up_group(r);
 	if (type == BLOCK_SECTION)
 		return take_section(r, item);
-	if (!is_known(type))
-		return take_unknown(r);
 	if (r->footer) {
 		r->held = false;
 		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED, "a block of type %u behind the footer", type);
 	}
+	if (!is_known(type))
+		return take_unknown(r);
 	switch (type) {
 	case BLOCK_FOOTER:
 		return take_footer(r, item);

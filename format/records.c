@@ -266,14 +266,39 @@ static void take_member(struct span *s, struct fdtape_item *item, const struct m
 	}
 }
 
-void record_cursor_begin(struct record_cursor *c, struct span body)
+void record_cursor_begin(struct record_cursor *c, struct span body, uint32_t n_records, uint32_t types)
 {
-	*c = (struct record_cursor){.rest = body};
+	*c = (struct record_cursor){.rest = body, .left = n_records, .types = types};
+}
+
+/* Adds; false: above 64 bits. */
+static bool advance(uint64_t *sum, uint64_t step)
+{
+	*sum += step;
+	return *sum >= step;
+}
+
+/* The type, and where the record belongs. False: it is not one. */
+static bool take_head(struct record_cursor *c, struct span *s, uint64_t *type)
+{
+	uint64_t step;
+
+	*type = span_varint(s);
+	step = span_varint(s);
+	if (!advance(&c->ordinal, step) || (step == 0 && c->taken > 0) || !advance(&c->events_before, span_varint(s)))
+		return false;
+	c->taken++;
+	return !s->bad;
+}
+
+static bool is_known(uint64_t type)
+{
+	return type < RECORD_TYPES && records[type].count > 0;
 }
 
 int record_cursor_next(struct record_cursor *c)
 {
-	while (span_left(&c->rest) > 0) {
+	for (; c->left > 0; c->left--) {
 		uint64_t len = span_varint(&c->rest);
 		const uint8_t *p = len <= SIZE_MAX ? span_take(&c->rest, (size_t)len) : NULL;
 		struct span s;
@@ -282,18 +307,22 @@ int record_cursor_next(struct record_cursor *c)
 		if (!p)
 			return FDTAPE_ERR_DAMAGED;
 		s = span_of(p, (size_t)len);
-		type = span_varint(&s);
-		c->ordinal += span_varint(&s);
-		c->events_before += span_varint(&s);
-		if (!s.bad && (type >= RECORD_TYPES || records[type].count == 0))
+		if (!take_head(c, &s, &type))
+			return FDTAPE_ERR_DAMAGED;
+		if (!is_known(type)) {
+			c->unknown++;
 			continue;
+		}
+		if (!(c->types >> type & 1))
+			return FDTAPE_ERR_DAMAGED;
 		c->item = (struct fdtape_item){.type = (uint32_t)type};
 		for (size_t i = 0; !s.bad && i < records[type].count; i++)
 			take_member(&s, &c->item, &records[type].members[i], &c->last[type]);
 		if (s.bad)
 			return FDTAPE_ERR_DAMAGED;
 		c->last[type] = c->item;
+		c->left--;
 		return 1;
 	}
-	return c->rest.bad ? FDTAPE_ERR_DAMAGED : 0;
+	return c->rest.bad || span_left(&c->rest) > 0 ? FDTAPE_ERR_DAMAGED : 0;
 }

@@ -31,16 +31,26 @@ void record_put(struct record_writer *w, const struct fdtape_item *item, uint64_
 void record_writer_clear(struct record_writer *w);
 void record_writer_release(struct record_writer *w);
 
+/* Which types of records are in a block of DEFS or SNAPSHOT, SECRETS, LOSS: sets of 1 << type. */
+#define RECORDS_OF_DEFS \
+	(1u << FDTAPE_ITEM_CLOCK | 1u << FDTAPE_ITEM_PROCESS | 1u << FDTAPE_ITEM_FLOW | 1u << FDTAPE_ITEM_THREAD)
+#define RECORDS_OF_SECRETS (1u << FDTAPE_ITEM_SECRET)
+#define RECORDS_OF_LOSS    (1u << FDTAPE_ITEM_LOSS)
+
 /* Reading one block's body. */
 struct record_cursor {
 	struct span rest;
+	uint32_t types; /* known ones that may be there */
+	uint32_t left;  /* records */
+	uint32_t taken;
+	uint32_t unknown; /* of those taken: not given, but counted by the footer */
 	uint64_t ordinal; /* of `item` */
 	uint64_t events_before;
 	struct fdtape_item item; /* its strings are in the body */
 	struct fdtape_item last[RECORD_TYPES];
 };
 
-void record_cursor_begin(struct record_cursor *c, struct span body);
+void record_cursor_begin(struct record_cursor *c, struct span body, uint32_t n_records, uint32_t types);
 /* Decodes the next record to c->item: 1; 0 at the end; FDTAPE_ERR_DAMAGED. */
 int record_cursor_next(struct record_cursor *c);
 

@@ -102,6 +102,9 @@ int section_decode(struct section *s, const struct block *b, struct diag *diag)
 
 	s->n_meta = 0;
 	s->info = (struct fdtape_section_info){0};
+	if (b->raw_len != b->stored_len)
+		return diag_block(diag, FDTAPE_ERR_DAMAGED, "body of %" PRIu32 " bytes, raw_len says %" PRIu32,
+		                  b->stored_len, b->raw_len);
 	bytebuf_clear(&s->body);
 	bytebuf_append(&s->body, b->stored, b->stored_len);
 	if (s->body.failed)

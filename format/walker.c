@@ -32,18 +32,23 @@ enum verdict {
 	NO_HEADER, /* no header made with this salt */
 	BROKEN,    /* the header is, the rest is not */
 	CUT,       /* the input ends before the block does */
+	UNWANTED,  /* the header is sound; of the rest only the directory was read */
 };
 
-/* Whether there is a header at `at` in the window, of this section or of a further one. */
-static bool parse_at(const struct walker *w, size_t at, struct block *b)
+/* Whether these are a header of this section, or of a further one. */
+static bool is_header(const struct walker *w, const uint8_t p[BLOCK_HEADER], struct block *b)
 {
-	const uint8_t *p = w->window.data + at;
-
-	if (w->window.len < at || w->window.len - at < BLOCK_HEADER)
-		return false;
 	if (block_parse(b, p, 0) && b->type == BLOCK_SECTION && b->stored_len <= SECTION_LEN_MAX)
 		return true;
 	return w->in_section && block_parse(b, p, w->salt) && b->type != BLOCK_SECTION;
+}
+
+/* The same at `at` in the window. */
+static bool parse_at(const struct walker *w, size_t at, struct block *b)
+{
+	const struct window *in = &w->window;
+
+	return in->len >= at && in->len - at >= BLOCK_HEADER && is_header(w, in->data + at, b);
 }
 
 static bool stored_is_sound(struct walker *w, struct block *b, const uint8_t *stored, uint64_t *hash)
@@ -90,6 +95,32 @@ static enum verdict explain_no_header(struct walker *w)
 	return NO_HEADER;
 }
 
+/* Whether the block at the window's beginning can be passed, being in its place, and sound as far as that shows without
+ * reading it: another one follows, or the end of the input. 1: its directory is there, 0, or an error of the source. */
+static int is_unwanted(struct walker *w, struct block *b)
+{
+	struct window *in = &w->window;
+	uint64_t next = in->offset + block_size(b);
+	uint8_t header[BLOCK_HEADER];
+	struct block following;
+	int rc;
+
+	if (!w->wants || in->size == 0 || b->type == BLOCK_SECTION || b->seq != w->seq || next > in->size)
+		return 0;
+	rc = window_fill(in, BLOCK_HEADER + (size_t)b->dir_len);
+	if (rc || in->len < BLOCK_HEADER + (size_t)b->dir_len)
+		return rc;
+	b->stored = in->data + BLOCK_HEADER;
+	if (w->wants(w->wants_context, b))
+		return 0;
+	if (next == in->size)
+		return 1;
+	rc = window_read_at(in, next, header, sizeof(header));
+	if (rc > 0)
+		rc = is_header(w, header, &following);
+	return rc;
+}
+
 /* Looks at the block at the window's beginning; says what is wrong. */
 static int inspect(struct walker *w, struct block *b, enum verdict *verdict)
 {
@@ -117,6 +148,11 @@ static int inspect(struct walker *w, struct block *b, enum verdict *verdict)
 		           ", n_records %" PRIu32,
 		           limit, b->stored_len, b->raw_len, b->dir_len, b->n_records);
 		return 0;
+	}
+	rc = is_unwanted(w, b);
+	if (rc != 0) {
+		*verdict = UNWANTED;
+		return rc < 0 ? rc : 0;
 	}
 	rc = window_fill(in, block_size(b));
 	if (rc)
@@ -151,12 +187,13 @@ static int is_section(struct walker *w, size_t at, struct block *b)
 }
 
 /* Skips to the next place to go on, or to the end of the input. */
-static int search(struct walker *w)
+static int search_on(struct walker *w)
 {
 	struct window *in = &w->window;
 	size_t at = 1;
 	size_t section = 0; /* where in the window a SECTION was met */
 	bool met = false;
+	bool own = false; /* it is this one's */
 
 	for (;;) {
 		struct block b;
@@ -170,7 +207,7 @@ static int search(struct walker *w)
 		rc = window_fill(in, at + BLOCK_HEADER);
 		if (rc)
 			return rc;
-		if (in->len < at + BLOCK_HEADER || (met && at - section > BLOCK_SIZE_MAX))
+		if (in->len < at + BLOCK_HEADER)
 			break;
 		if (w->wasted > WASTED_MAX + in->offset)
 			break;
@@ -180,21 +217,24 @@ static int search(struct walker *w)
 			continue;
 		}
 		at = (size_t)(p - in->data);
+		if (met && at - section > BLOCK_SIZE_MAX)
+			break;
 		if (parse_at(w, at, &b) && b.type != BLOCK_SECTION && b.seq >= w->seq) {
 			/* That those before it are lost is being said. */
 			w->seq = b.seq;
 			window_skip(in, at);
 			return 0;
 		}
-		rc = met ? 0 : is_section(w, at, &b);
+		rc = is_section(w, at, &b);
 		if (rc < 0)
 			return rc;
-		if (rc > 0) {
+		own = rc > 0 && (!w->in_section || section_salt(&b) == w->salt);
+		if (rc > 0 && (own || !met)) {
 			met = true;
 			section = at;
-			if (!w->in_section || section_salt(&b) == w->salt)
-				break;
 		}
+		if (own)
+			break;
 		at++;
 	}
 	if (met) {
@@ -210,6 +250,17 @@ static int search(struct walker *w)
 		window_skip(in, in->len);
 	}
 	return 0;
+}
+
+static int search(struct walker *w)
+{
+	bool sparing = w->window.sparing;
+	int rc;
+
+	w->window.sparing = false;
+	rc = search_on(w);
+	w->window.sparing = sparing;
+	return rc;
 }
 
 /* Skips what is not sound, up to the next place to go on, or to the end of the input. */
@@ -250,6 +301,9 @@ int walker_next(struct walker *w, struct block *b)
 	enum verdict verdict;
 	int rc;
 
+	if (w->behind > 0)
+		window_seek(in, w->behind);
+	w->behind = 0;
 	window_skip(in, w->held);
 	w->held = 0;
 	rc = window_fill(in, 1);
@@ -258,6 +312,12 @@ int walker_next(struct walker *w, struct block *b)
 	rc = inspect(w, b, &verdict);
 	if (rc)
 		return rc;
+	if (verdict == UNWANTED) {
+		w->seq++;
+		w->behind = in->offset + block_size(b);
+		w->stats->skipped_blocks++;
+		return 1;
+	}
 	if (verdict != SOUND) {
 		rc = resume(w, b, verdict);
 		if (rc)
@@ -299,26 +359,30 @@ void walker_seek(struct walker *w, uint64_t offset, uint64_t seq)
 {
 	window_seek(&w->window, offset);
 	w->held = 0;
+	w->behind = 0;
 	w->seq = seq;
 }
 
 int walker_at(struct walker *w, uint64_t offset, uint64_t seq, struct block *b)
 {
+	bool (*wants)(const void *, const struct block *) = w->wants;
 	enum verdict verdict;
 	int rc;
 
-	if (w->window.offset + w->held == offset) {
+	if (w->window.offset + w->held == offset && w->behind == 0) {
 		window_skip(&w->window, w->held);
 		w->held = 0;
 		w->seq = seq;
 	} else {
 		walker_seek(w, offset, seq);
 	}
+	w->wants = NULL;
 	rc = window_fill(&w->window, BLOCK_HEADER);
 	if (rc == 0 && w->window.len > 0)
 		rc = inspect(w, b, &verdict);
 	else
 		verdict = CUT;
+	w->wants = wants;
 	w->diag->text[0] = 0;
 	if (rc)
 		return rc;

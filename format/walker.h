@@ -20,9 +20,15 @@ struct walker {
 	bool cut;        /* the input ended within a block, or it is not known to be whole */
 	size_t held;     /* extent of the block given last: it stays in the window until the next call */
 	uint64_t wasted; /* bytes hashed for blocks that were not sound */
+
+	/* Of an input of `size`: says by header and directory whether a block is wanted. Of one that is not, no more is
+	 * read, and its hash is not checked. NULL: all are. */
+	bool (*wants)(const void *context, const struct block *b);
+	const void *wants_context;
+	uint64_t behind; /* where the next block is, behind one of which only the directory was read; 0: it was not */
 };
 
-/* The next block: 1; its stored bytes are valid until the next call. 0: the input has no more. Otherwise an error that
+/* The next block: 1; its stored bytes (of one that is not wanted, the directory) are valid until the next call. 0: the input has no more. Otherwise an error that
  * is said to the diag: FDTAPE_ERR_DAMAGED, then call again; every other one is final. */
 int walker_next(struct walker *w, struct block *b);
 

@@ -72,7 +72,8 @@ static int emit_events(struct fdtape_writer *w)
 	for (size_t i = 0; i < w->n_events; i++)
 		flowlist_add(&w->flowlist, w->events[i].flow);
 	flowlist_append(&w->flowlist, &w->flows);
-	rc = columns_encode(w->columns, w->emitter.zstd, w->events, w->n_events, &w->directory, &w->body, &b.raw_len);
+	rc = columns_encode(w->columns, w->emitter.zstd, &w->flowlist, w->events, w->n_events, &w->directory, &w->body,
+	                    &b.raw_len);
 	if (rc)
 		return rc;
 	bytebuf_append(out, w->flows.data, w->flows.len);

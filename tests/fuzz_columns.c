@@ -16,16 +16,24 @@ static void again(struct columns *c, ZSTD_DCtx *unpack, size_t n)
 {
 	ZSTD_CCtx *pack = ZSTD_createCCtx();
 	struct bytebuf directory = {0}, body = {0};
+	struct flowlist list = {0};
+	struct span s, flows;
 	struct diag diag = {0};
 	uint32_t raw_len;
 
-	if (!pack || columns_encode(c, pack, events[0], n, &directory, &body, &raw_len) ||
-	    columns_decode(c, unpack, span_of(directory.data, directory.len), span_of(body.data, body.len), raw_len,
-	                   events[1], n, &diag) ||
+	for (size_t i = 0; i < n; i++)
+		flowlist_add(&list, events[0][i].flow);
+	flowlist_append(&list, &directory);
+	if (!pack || columns_encode(c, pack, &list, events[0], n, &directory, &body, &raw_len))
+		abort();
+	s = span_of(directory.data, directory.len);
+	if (!flowlist_skip(&s, &flows) ||
+	    columns_decode(c, unpack, flows, s, span_of(body.data, body.len), raw_len, events[1], n, &diag) ||
 	    memcmp(events[0], events[1], n * sizeof(events[0][0])) != 0)
 		abort();
 	bytebuf_release(&directory);
 	bytebuf_release(&body);
+	flowlist_release(&list);
 	ZSTD_freeCCtx(pack);
 }
 
@@ -33,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct columns *c = columns_new();
 	ZSTD_DCtx *zstd = ZSTD_createDCtx();
+	struct span directory, flows;
 	struct diag diag = {0};
 	size_t n, dir_len;
 	uint32_t raw_len;
@@ -41,8 +50,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		n = load_le(data, 2) % EVENTS;
 		dir_len = load_le(data + 2, 2) % (len - 5);
 		raw_len = (uint32_t)load_le(data + 4, 2);
-		if (columns_decode(c, zstd, span_of(data + 6, dir_len), span_of(data + 6 + dir_len, len - 6 - dir_len),
-		                   raw_len, events[0], n, &diag) == 0)
+		directory = span_of(data + 6, dir_len);
+		if (flowlist_skip(&directory, &flows) &&
+		    columns_decode(c, zstd, flows, directory, span_of(data + 6 + dir_len, len - 6 - dir_len), raw_len,
+		                   events[0], n, &diag) == 0)
 			again(c, zstd, n);
 	}
 	columns_free(c);

@@ -40,7 +40,7 @@ GROUP_MAX = 64 << 20
 RECORDS_MAX = 1 << 20
 EVENTS_MAX = RUNS_MAX = LIST_MAX = ENTRIES_MAX = STRING_MAX = 65536
 SECRET_MAX = 1024
-STRIPS_MAX = 192
+STRIPS_MAX = 256
 CAPTURED_MAX = 4 << 20
 ADDRESS_MAX = 108
 FLOWS_KEPT = 1 << 20
@@ -457,7 +457,8 @@ MASK, TIME, DURATION = 32, 33, 34
 COLUMNS = {*range(14), MASK, TIME, DURATION}
 COLUMN_CRITICAL = 0x80
 PEEK = 4
-ACCEPT, ACCEPT4, SSL_READ = 11, 12, 2048
+OPENING = {11, 12, *range(32, 35), *range(40, 44), 70}  # accept, accept4, dup .., open .., io_uring_accept
+SSL_READ = 2048
 
 
 class Column:
@@ -465,7 +466,8 @@ class Column:
 
     def __init__(self, name, strips):
         self.name = name
-        self.strips = [Cursor(strips.get(i, b""), "strip %d of column %d" % (i, name)) for i in range(3)]
+        self.strips = [Cursor(strips.get(i, b""), "strip %d of column %d" % (i, name)) for i in range(4)]
+        self.held = self.n_held = 0  # bits of strip 3
 
     def next(self):
         value = self.strips[0].u8()
@@ -479,9 +481,37 @@ class Column:
         check(value <= U64, "column %d has a varint of more than 64 bits", self.name)
         return value
 
+    def bits(self, n):
+        while self.n_held < n:
+            self.held |= self.strips[3].u8() << self.n_held
+            self.n_held += 8
+        value = self.held & (1 << n) - 1
+        self.held >>= n
+        self.n_held -= n
+        return value
+
     def end(self):
         for strip in self.strips:
             strip.end()
+        check(self.held == 0, "column %d has bits that are not 0 behind the last", self.name)
+
+
+class Scale:
+    """How large a context's durations, or times, are."""
+
+    def __init__(self):
+        self.level = 0
+
+    def scaled(self, column):
+        log = (self.level + 8) // 16
+        n = min(log // 8 - 1, 56) if log >= 16 else 0
+        high = unzigzag(column.next()) + log - 8 * n
+        d = (high << n | column.bits(n)) & U64
+        v = abs(signed(d))
+        e = max(v.bit_length() - 4, 0)
+        log = 8 * e + (v >> e)
+        self.level = self.level - self.level // 8 + 2 * log if self.level else 16 * log
+        return d
 
 
 def events_directory(block, frames):
@@ -498,7 +528,7 @@ def events_directory(block, frames):
         data = block.body[at:at + stored]
         at += stored
         total += decoded
-        if column not in COLUMNS or encoding > 1 or strip > 2:
+        if column not in COLUMNS or encoding > 1:
             if form & COLUMN_CRITICAL:
                 raise Refused("block %d at offset %d: the tape needs column %d in form %d"
                               % (block.header.seq, block.header.at, column, form))
@@ -517,8 +547,15 @@ def events_directory(block, frames):
 
 class Thread:
     def __init__(self, tid):
-        self.pid = self.fd = self.flow1 = self.flow2 = self.accepted = self.call1 = self.call2 = self.outcome = 0
+        self.pid = self.fd = self.opened = self.call1 = self.call2 = self.outcome = 0
         self.successor = tid
+        self.flows = []
+
+    def flow1(self):
+        return self.flows[0] if self.flows else 0
+
+    def flow2(self):
+        return self.flows[1] if len(self.flows) > 1 else 0
 
 
 class Flow:
@@ -528,31 +565,32 @@ class Flow:
         self.result = [0, 0]
 
 
-class Numbered(dict):
-    """The threads or the flows that were met, and their numbers for RECENT."""
+class Met(dict):
+    """The threads or the flows that were met."""
 
     def __init__(self, make):
         super().__init__()
-        self.make, self.order = make, []
+        self.make, self.newest = make, 0
 
     def meet(self, value):
         if value not in self:
             self[value] = self.make(value)
-            self.order.append(value)
+            self.newest = value
         return self[value]
 
-    def recent(self, column):
-        r = column.next()
-        if r == 0:
-            return ((self.order[-1] if self.order else 0) + unzigzag(column.next())) & U64
-        check(r <= len(self.order), "RECENT is %d, expected at most %d", r, len(self.order))
-        return self.order[-r]
+
+def put_first(places, value):
+    if value in places:
+        places.remove(value)
+    places.insert(0, value)
+    del places[64:]
 
 
 class Context:
     def __init__(self):
         self.last = [0] * 14
         self.pick = [0] * 14
+        self.duration, self.time = Scale(), Scale()
 
 
 def context_number(a, b, c):
@@ -564,7 +602,7 @@ def context_number(a, b, c):
 CANDIDATES = {
     TID: lambda m, v, last: (m.tid1, m.thread.successor if m.thread else 0, m.tid2),
     CALL: lambda m, v, last: (last, m.thread.call1),
-    FLOW: lambda m, v, last: (m.thread.flow1, last, m.thread.accepted, m.thread.flow2),
+    FLOW: lambda m, v, last: (m.thread.flow1(), last, m.thread.opened, m.thread.flow2()),
     DIR: lambda m, v, last: (last,),
     RESULT: lambda m, v, last: (last, m.flow.result[v[DIR]], 0),
     ARG0: lambda m, v, last: (last, v[RESULT], (m.max_flow + 1) & U64),
@@ -581,13 +619,18 @@ SIGNED = {RESULT, FD}
 RECENT = {TID, FLOW}
 
 
+def outcome(v):
+    return 0 if signed(v[RESULT]) > 0 else 1 if v[RESULT] == 0 else 2
+
+
 class Model:
     """Decodes the events of one block. All values are modulo 2^64."""
 
-    def __init__(self, columns):
-        self.columns = columns
-        self.threads = Numbered(Thread)
-        self.flows = Numbered(lambda _: Flow())
+    def __init__(self, columns, listed):
+        self.columns, self.listed = columns, listed
+        self.threads = Met(Thread)
+        self.flows = Met(lambda _: Flow())
+        self.tids = []
         self.contexts = {}
         self.context = self.at_hand(0)
         self.thread = self.flow = None  # of the event, once they are known
@@ -600,13 +643,24 @@ class Model:
     def coded(self, column, guess):
         """A value that is not the guess."""
         if column in RECENT:
-            return (self.threads if column == TID else self.flows).recent(self.columns[column])
+            return self.recent(column, self.tids if column == TID else self.thread.flows)
         value = self.columns[column].next()
         if column in SIGNED:
             return unzigzag(value)
         if column == OFFSET:
             return (guess + unzigzag(value)) & U64
         return value
+
+    def recent(self, column, places):
+        place = self.columns[column].next()
+        check(place <= len(places), "RECENT is %d, expected at most %d", place, len(places))
+        if place:
+            return places[place - 1]
+        value = self.columns[column].next()
+        if column == TID:
+            return (self.threads.newest + unzigzag(value)) & U64
+        check(value < len(self.listed), "a flow has place %d in a list of %d", value, len(self.listed))
+        return self.listed[value]
 
     def value(self, column, mask, v):
         context = self.context
@@ -634,9 +688,10 @@ class Model:
             v[column] = self.value(column, mask, v)
             check(column != DIR or v[DIR] <= 1, "dir is %d, expected 0 or 1", v[DIR])
         check(v[CAPTURED] <= min(v[BYTES], CAPTURED_MAX), "captured is %d of %d bytes", v[CAPTURED], v[BYTES])
-        duration = self.columns[DURATION].next()
+        scales = self.at_hand(context_number(v[CALL], t.call1, 4 + outcome(v)))
+        duration = scales.duration.scaled(self.columns[DURATION])
         guess = self.end if v[TID] == self.tid1 else self.end - duration
-        time = (guess + unzigzag(self.columns[TIME].next())) & U64
+        time = (guess + scales.time.scaled(self.columns[TIME])) & U64
         self.behind(v, (time + duration) & U64)
         return {
             "item": "event", "time": time, "duration": duration, "pid": fits(v[PID], "u32", "pid"), "tid": v[TID],
@@ -652,12 +707,12 @@ class Model:
         f.next[v[DIR]] = (v[OFFSET] + (0 if v[FLAGS] & PEEK else v[BYTES])) & U64
         t.pid, t.fd = v[PID], v[FD]
         t.call2, t.call1 = t.call1, v[CALL]
-        t.outcome = 0 if signed(v[RESULT]) > 0 else 1 if v[RESULT] == 0 else 2
-        if t.flow1 != v[FLOW]:
-            t.flow2, t.flow1 = t.flow1, v[FLOW]
+        t.outcome = outcome(v)
+        put_first(t.flows, v[FLOW])
+        put_first(self.tids, v[TID])
         self.max_flow = max(self.max_flow, v[FLOW])
-        if v[CALL] in (ACCEPT, ACCEPT4) and signed(v[RESULT]) >= 0:
-            t.accepted = v[ARG0]
+        if v[CALL] in OPENING and signed(v[RESULT]) >= 0:
+            t.opened = v[ARG0]
             self.max_flow = max(self.max_flow, v[ARG0])
             self.flows.meet(v[ARG0]).fd = v[RESULT]
         if 0 < v[CAPTURED] < v[BYTES]:
@@ -665,9 +720,9 @@ class Model:
         self.end, self.tid2, self.tid1 = end, self.tid1, v[TID]
 
 
-def events(n_records, strips):
-    columns = {i: Column(i, {s: strips[i, s]() for s in range(3) if (i, s) in strips}) for i in COLUMNS}
-    model = Model(columns)
+def events(n_records, listed, strips):
+    columns = {i: Column(i, {s: strips[i, s]() for s in range(4) if (i, s) in strips}) for i in COLUMNS}
+    model = Model(columns, listed)
     result = []
     for i in range(n_records):
         try:
@@ -707,7 +762,7 @@ class Group:
             check(h.type not in self.types, "%s is there twice in a group", block.name)
             if h.type == EVENTS:
                 flows, strips = events_directory(block, self.frames)
-                self.blocks.append((h, flows, lambda: events(h.n_records, strips)))
+                self.blocks.append((h, flows, lambda: events(h.n_records, flows, strips)))
             elif h.type == SECRETS and h.flags & REDACTED:
                 check(h.n_records == h.raw_len == 0, "SECRETS that were removed have %d records in %d bytes",
                       h.n_records, h.raw_len)
@@ -978,8 +1033,6 @@ class Reader:
             self.complain(first, "the group that begins here is not complete")
         strings, all_records, all_events = group.content(self.complain)
         self.redacted |= any(h.type == SECRETS and h.flags & REDACTED for h, _, _ in group.blocks)
-        if not group.complete:
-            all_events = None
         if self.strict:
             self.strict.off |= self.redacted or self.skipped
             self.strict.group(group, all_records, all_events)

@@ -67,6 +67,12 @@ for suite; do
 	live)
 		for t in "$here"/live/live_*.py; do
 			program "$(basename "$t" .py)" python3 "$t"
+		done
+		program live_checker sh "$here/live/checker.sh"
+		program live_capture sh "$here/live/capture.sh" ;;
+	kernels)
+		for t in ${KERNELS:-5.10 6.1 6.12}; do
+			program "kernel-$t" sh "$here/kernels.sh" "$t"
 		done ;;
 	sanitizers)
 		# The same suites again, with every access checked.
@@ -87,7 +93,7 @@ for suite; do
 		wait
 		for t in $running; do tally "$t"; done ;;
 	*)
-		echo "run.sh: unknown suite '$suite': layers, unit, cli, install, live, reader, sanitizers, portable, fuzz" >&2
+		echo "run.sh: unknown suite '$suite': layers, unit, cli, install, live, kernels, reader, sanitizers, portable, fuzz" >&2
 		exit 2 ;;
 	esac
 done

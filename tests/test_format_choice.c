@@ -489,6 +489,46 @@ static void test_choice__index_lies__is_reported_once(void **state)
 	script_free(&s);
 }
 
+/* Of what is not wanted, no more than directories is read. */
+static void test_choice__one_flow_without_an_index__is_not_all_read(void **state)
+{
+	struct dice d = {31};
+	struct script s = {0}, reads[N_WAYS] = {{0}};
+	struct fdtape_reader_stats stats[N_WAYS];
+	uint64_t flow = 2;
+	struct fdtape_choice choice = {.flows = &flow, .n_flows = 1};
+	uint8_t *noise = malloc(300000);
+	struct blob tape, bare;
+
+	(void)state;
+	assert_non_null(noise);
+	for (size_t i = 0; i < 300000; i++)
+		noise[i] = (uint8_t)dice_u64(&d);
+	for (uint64_t i = 0; i < 40; i++) {
+		size_t len = i % 2 ? 100 : 300000;
+		struct fdtape_event e = {
+		        .time = i, .flow = 1 + i % 2, .bytes = len, .captured = len, .data = noise, .call = 1};
+
+		script_add(&s, &(struct fdtape_item){.type = FDTAPE_ITEM_EVENT, .event = e});
+	}
+	tape = write_aided(&s, 4, (struct fdtape_writer_options){0});
+	bare = without_index(&tape);
+	for (size_t way = 0; way < N_WAYS; way++) {
+		assert_string_equal(read_choice(&bare, way, &choice, &reads[way], &stats[way]).message, "");
+		assert_events(&s, &choice, &reads[way]);
+		assert_same(&reads[0], &reads[way]);
+	}
+	assert_int_equal(stats[IN_ORDER].input_bytes, bare.len);
+	assert_true(stats[ANYWHERE].input_bytes < bare.len / 20);
+	assert_int_equal(stats[ANYWHERE].skipped_blocks, 20);
+	for (size_t way = 0; way < N_WAYS; way++)
+		script_free(&reads[way]);
+	free(noise);
+	blob_free(&tape);
+	blob_free(&bare);
+	script_free(&s);
+}
+
 static void put_thread(struct script *s, uint32_t pid, uint32_t tid, const char *comm)
 {
 	script_add(s, &(struct fdtape_item){.type = FDTAPE_ITEM_THREAD,
@@ -645,6 +685,7 @@ int main(void)
 	        cmocka_unit_test(test_choice__concatenated_tapes__each_by_itself),
 	        cmocka_unit_test(test_choice__index_damaged__is_the_same),
 	        cmocka_unit_test(test_choice__index_lies__is_reported_once),
+	        cmocka_unit_test(test_choice__one_flow_without_an_index__is_not_all_read),
 	        cmocka_unit_test(test_choice__behind_a_snapshot__has_the_names_of_threads),
 	        cmocka_unit_test(test_choice__misused__is_refused),
 	        cmocka_unit_test(test_totals__of_an_ended_tape__are_exact),

@@ -559,6 +559,7 @@ static struct part make_section(const char *must, const char *may)
 	}
 	blob_append(&p.stored, &none, 1); /* properties */
 	blob_append(&p.stored, "what a later minor appends", 26);
+	p.block.raw_len = (uint32_t)p.stored.len;
 	return p;
 }
 
@@ -584,6 +585,28 @@ static void test_section__feature_that_must_be_known__is_refused_by_name(void **
 	assert_whole(&s, &read);
 	parts_free(&parts);
 	blob_free(&tape);
+	script_free(&s);
+	script_free(&read);
+}
+
+/* Once more the same tape, behind what was cut off and what may be a tape in a payload. */
+static void test_reader__the_same_section_again__is_taken_at_once(void **state)
+{
+	struct script s = grouped_script(), read = {0};
+	struct blob own = write_tape(&s, 6, SALT), foreign = write_tape(&s, 6, 1), all = {0};
+	size_t head = block_extent((uint32_t)load_le(own.data + 40, 4));
+
+	(void)state;
+	blob_append(&all, own.data, head);
+	blob_append(&all, "lost", 4);
+	blob_append(&all, foreign.data, head);
+	blob_append(&all, own.data, own.len);
+	read_tape(all.data, all.len, &read);
+	assert_int_equal(count(&read, FDTAPE_ITEM_SECTION), 2);
+	assert_int_equal(read.n, 1 + s.n + 2);
+	blob_free(&own);
+	blob_free(&foreign);
+	blob_free(&all);
 	script_free(&s);
 	script_free(&read);
 }
@@ -683,6 +706,219 @@ static void test_events__unknown_column__is_skipped_unless_critical(void **state
 		script_free(&s);
 		script_free(&read);
 	}
+}
+
+/* Adds a record to a block of records whose body is as it is. */
+static void add_record(struct part *p, uint8_t type, uint8_t step)
+{
+	const uint8_t record[] = {6, type, step, 0, 'x', 'y', 'z'};
+
+	assert_true(p->block.flags & BLOCK_RAW);
+	blob_append(&p->stored, record, sizeof(record));
+	p->block.n_records++;
+	p->block.raw_len += sizeof(record);
+}
+
+static void test_reader__unknown_record__is_skipped_and_counted(void **state)
+{
+	struct script s = grouped_script(), read = {0};
+	struct blob tape = write_tape(&s, 6, SALT);
+	struct parts parts = take_apart(&tape);
+	uint8_t *totals = find_part(&parts, BLOCK_FOOTER)->stored.data;
+	struct part *p = find_part(&parts, BLOCK_DEFS);
+	size_t before = block_extent((uint32_t)p->stored.len);
+
+	(void)state;
+	add_record(p, 99, 1);
+	store_le(totals + 3 * 8, load_le(totals + 3 * 8, 8) + 1, 8);
+	store_le(totals + 5 * 8, load_le(totals + 5 * 8, 8) + block_extent((uint32_t)p->stored.len) - before, 8);
+	assert_string_equal(read_parts(&parts, &read).message, "");
+	assert_whole(&s, &read);
+	parts_free(&parts);
+	blob_free(&tape);
+	script_free(&s);
+	script_free(&read);
+}
+
+/* ---- what is forbidden ---------------------------------------------------------------- */
+
+static void wrong_record(struct part *p)
+{
+	add_record(p, FDTAPE_ITEM_LOSS, 1);
+}
+
+static void doubled_ordinal(struct part *p)
+{
+	add_record(p, 99, 0);
+}
+
+static void more_records(struct part *p)
+{
+	p->block.n_records++;
+}
+
+static void fewer_records(struct part *p)
+{
+	p->block.n_records--;
+}
+
+static void list_that_falls(struct part *p)
+{
+	struct blob with = {0};
+
+	/* The index in the group; a list of one; then the rest. */
+	assert_int_equal(p->stored.data[1], 1);
+	blob_append(&with, p->stored.data, 1);
+	blob_append(&with, "\2", 1);
+	blob_append(&with, p->stored.data + 2, 1);
+	blob_append(&with, "\0", 1);
+	blob_append(&with, p->stored.data + 3, p->stored.len - 3);
+	blob_free(&p->stored);
+	p->stored = with;
+	p->block.dir_len++;
+}
+
+static void column_64(struct part *p)
+{
+	add_column(p, 0);
+	p->stored.data[p->block.dir_len - 4] = 64;
+}
+
+static void two_frames(struct part *p)
+{
+	static const uint8_t skippable[] = {0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 0};
+
+	assert_int_equal(p->block.type, BLOCK_PAYLOAD);
+	blob_append(&p->stored, skippable, sizeof(skippable));
+}
+
+static void records_in_it(struct part *p)
+{
+	p->block.n_records = 1;
+}
+
+static void directory_in_it(struct part *p)
+{
+	p->block.dir_len = 1;
+}
+
+static void other_raw_len(struct part *p)
+{
+	p->block.raw_len--;
+}
+
+static void number_0(struct part *p)
+{
+	p->block.seq = 0;
+}
+
+static void not_quite_dropped(struct part *p)
+{
+	p->block.flags |= BLOCK_REDACTED;
+}
+
+static void test_reader__what_is_forbidden__is_damage(void **state)
+{
+	static const struct {
+		uint16_t type;
+		void (*change)(struct part *p);
+		const char *message;
+	} cases[] = {
+	        {BLOCK_DEFS, wrong_record, "of the group, or what is behind it, is not one"},
+	        {BLOCK_DEFS, doubled_ordinal, "of the group, or what is behind it, is not one"},
+	        {BLOCK_DEFS, more_records, "of the group, or what is behind it, is not one"},
+	        {BLOCK_DEFS, fewer_records, "of the group, or what is behind it, is not one"},
+	        {BLOCK_DEFS, number_0, "block_seq is over its limit"},
+	        {BLOCK_EVENTS, list_that_falls, "the list of its flows"},
+	        {BLOCK_EVENTS, column_64, "column 64"},
+	        {BLOCK_PAYLOAD, two_frames, "does not decode"},
+	        {BLOCK_SECTION, records_in_it, "n_records is over its limit"},
+	        {BLOCK_SECTION, directory_in_it, "dir_len is over its limit"},
+	        {BLOCK_SECTION, other_raw_len, "raw_len says"},
+	        {BLOCK_FOOTER, records_in_it, "n_records is over its limit"},
+	        {BLOCK_FOOTER, directory_in_it, "dir_len is over its limit"},
+	        {BLOCK_FOOTER, other_raw_len, "a footer of"},
+	        {BLOCK_SECRETS, not_quite_dropped, "secrets that were dropped, and"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct script s = grouped_script(), read = {0};
+		struct errors errors;
+		struct parts parts;
+		struct blob tape;
+		char *text = malloc(4000);
+
+		assert_non_null(text);
+		memset(text, 'a', 4000);
+		script_add(
+		        &s,
+		        &(struct fdtape_item){
+		                .type = FDTAPE_ITEM_EVENT,
+		                .event = {.flow = 2, .bytes = 4000, .captured = 4000, .data = (const uint8_t *)text}});
+		script_add(&s, &(struct fdtape_item){.type = FDTAPE_ITEM_SECRET, .secret = {.time = 1}});
+		tape = write_tape(&s, 6, SALT);
+		parts = take_apart(&tape);
+		cases[i].change(find_part(&parts, cases[i].type));
+		errors = read_parts(&parts, &read);
+		if (errors.damaged == 0 || !strstr(errors.message, cases[i].message))
+			fail_msg("case %zu: %zu damaged, '%s'", i, errors.damaged, errors.message);
+		assert_part(&s, &read);
+		free(text);
+		parts_free(&parts);
+		blob_free(&tape);
+		script_free(&s);
+		script_free(&read);
+	}
+}
+
+static void test_reader__blocks_behind_the_footer__are_damage(void **state)
+{
+	const uint16_t types[] = {BLOCK_INDEX, 0x8123};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		struct script s = grouped_script(), read = {0};
+		struct blob tape = write_tape(&s, 6, SALT);
+		struct parts parts = take_apart(&tape);
+		struct part *more = &parts.part[parts.n];
+
+		*more = (struct part){.block = {.type = types[i], .seq = parts.n}};
+		blob_append(&more->stored, "more", 4);
+		parts.n++;
+		assert_non_null(strstr(read_parts(&parts, &read).message, "behind the footer"));
+		assert_whole(&s, &read);
+		parts_free(&parts);
+		blob_free(&tape);
+		script_free(&s);
+		script_free(&read);
+	}
+}
+
+/* Two blocks of a group that both have a record with the number 0. */
+static void test_reader__doubled_ordinals_of_two_blocks__are_said_once(void **state)
+{
+	struct script s = {0}, read = {0};
+	struct errors errors;
+	struct parts parts;
+	struct blob tape;
+
+	(void)state;
+	script_add(&s, &(struct fdtape_item){.type = FDTAPE_ITEM_CLOCK, .clock = {1, 2, 3}});
+	script_add(&s, &(struct fdtape_item){.type = FDTAPE_ITEM_LOSS, .loss = {1, 2, 3, 4, 5}});
+	tape = write_tape(&s, 0, SALT);
+	parts = take_apart(&tape);
+	/* Its index in the group; the record's length, type, and ordinal. */
+	find_part(&parts, BLOCK_LOSS)->stored.data[3] = 0;
+	errors = read_parts(&parts, &read);
+	assert_int_equal(errors.damaged, 1);
+	assert_non_null(strstr(errors.message, "two records of the group have the number 0"));
+	assert_int_equal(count(&read, FDTAPE_ITEM_CLOCK), 1);
+	assert_int_equal(count(&read, FDTAPE_ITEM_LOSS), 1);
+	parts_free(&parts);
+	blob_free(&tape);
+	script_free(&s);
+	script_free(&read);
 }
 
 /* ---- lies -------------------------------------------------------------------------- */
@@ -990,10 +1226,15 @@ int main(void)
 	        cmocka_unit_test(test_footer__other_totals__is_damage),
 	        cmocka_unit_test(test_reader__tape_in_a_payload__is_not_mistaken_for_this_one),
 	        cmocka_unit_test(test_reader__tape_behind_one_that_was_cut_off__is_read),
+	        cmocka_unit_test(test_reader__the_same_section_again__is_taken_at_once),
 	        cmocka_unit_test(test_section__unknown_major__is_refused_by_number),
 	        cmocka_unit_test(test_section__feature_that_must_be_known__is_refused_by_name),
 	        cmocka_unit_test(test_reader__unknown_block__is_skipped_unless_critical),
 	        cmocka_unit_test(test_events__unknown_column__is_skipped_unless_critical),
+	        cmocka_unit_test(test_reader__unknown_record__is_skipped_and_counted),
+	        cmocka_unit_test(test_reader__what_is_forbidden__is_damage),
+	        cmocka_unit_test(test_reader__blocks_behind_the_footer__are_damage),
+	        cmocka_unit_test(test_reader__doubled_ordinals_of_two_blocks__are_said_once),
 	        cmocka_unit_test(test_reader__lengths_over_the_limits__are_refused),
 	        cmocka_unit_test(test_reader__length_past_end__is_truncated),
 	        cmocka_unit_test(test_reader__raw_len_lies__is_damage),

@@ -65,11 +65,13 @@ struct fdtape_choice {
  *    chosen flows; all clocks, processes, threads, secrets and losses;
  *  - of each other group that concerns the choice and does not begin after `to`: the secrets;
  *  - before a chosen group, unless it follows on a chosen one or begins the section: the definitions that are in force
- *    there, as far as they are known: the latest clock, the latest definition of each process, by pid, of each chosen flow
- *    that is not closed, by id, and the latest name of each thread, by pid and tid. They may have been given before.
+ *    there, as far as they are known: the latest clock, the latest definition of each process, by pid, of each chosen
+ *    flow that is not closed, by id, and the latest name of each thread, by pid and tid. They may have been given before.
  *
  * The result is the same whether the input is a file, memory or a pipe, and whether the tape's index is whole, damaged
- * or not there; but damage that is in what is not read is not reported.
+ * or not there; but damage that is in what is not read is not reported. That is so without an index as well, where the
+ * input gives bytes anywhere: of a block that is not wanted, only the header and the directory are read, and what they
+ * say is believed, though the hash of the block is not checked.
  */
 FDTAPE_API int fdtape_reader_choose(struct fdtape_reader *reader, const struct fdtape_choice *choice);
 
@@ -109,7 +111,7 @@ struct fdtape_reader_stats {
 	uint64_t lost_bytes;  /* of the input, in damaged ranges */
 	uint64_t sections;
 	uint64_t groups;         /* met; not those that were skipped */
-	uint64_t skipped_blocks; /* known from the index, and not read because of the choice */
+	uint64_t skipped_blocks; /* not read because of the choice, or no more of them than the directory */
 };
 FDTAPE_API void fdtape_reader_stats(const struct fdtape_reader *reader, struct fdtape_reader_stats *stats);
 
