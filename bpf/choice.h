@@ -3,7 +3,7 @@
 #define CHOICE_BPF_H
 
 /*
- * Whether a process is recorded (record/choice.h has the meaning; record/probes.c fills `choice`).
+ * Whether a process is recorded (record/selection.h has the meaning; record/probes.c fills `choice`).
  *
  * What a process is - a chosen pid or a child of one, an image that is asked for - is judged when it begins, takes
  * another image or another name, and kept in `chosen`: a call costs one lookup. Its user and its cgroup can change at

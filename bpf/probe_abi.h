@@ -243,7 +243,7 @@ struct probe_syscall {
 	__u8 dir;   /* enum fdtape_dir */
 };
 
-/* Which processes: see record/choice.h for what they mean. A pattern is translated to sets of characters. */
+/* Which processes: see record/selection.h for what they mean. A pattern is translated to sets of characters. */
 #define PROBE_EXES        8
 #define PROBE_PATTERN_MAX 64
 #define PROBE_COMMS       8

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "record/choice.h"
+#include "record/selection.h"
 
 /*
  * The cgroup2 tree: where it is mounted, and its folders by path or by the container that lives in them.

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "record/choice.h"
+#include "record/selection.h"
 
 enum tls_mode {
 	TLS_OFF = 0,

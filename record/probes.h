@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "bpf/probe_abi.h"
-#include "record/choice.h"
+#include "record/selection.h"
 
 /*
  * The probes: loaded, attached, drained. Everything that speaks to libbpf is in probes.c.

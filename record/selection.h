@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef CHOICE_H
-#define CHOICE_H
+#ifndef SELECTION_H
+#define SELECTION_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "record/choice.h"
+#include "record/selection.h"
 
 #include <string.h>
 
