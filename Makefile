@@ -65,6 +65,7 @@ pkgs_record  := libbpf libelf
 pkgs_replay  := libcrypto
 pkgs_analyze := jansson libcrypto
 pkgs_tests   := cmocka jansson libssl libcrypto
+pkgs_testdata := libzstd
 
 cflags = $(shell $(PKG_CONFIG) --cflags $(foreach p,$(1),$(pkgs_$(p))))
 libs   = $(shell $(PKG_CONFIG) --libs $(foreach p,$(1),$(pkgs_$(p))))
@@ -209,6 +210,7 @@ all-tests: all $(UNIT) $(TEST_TOOLS)
 
 check-unit check-cli check-sanitizers: all-tests
 	$(Q)$(RUN) $(@:check-%=%)
+check-reader: all $(TEST_TOOLS)
 check-layers check-install check-portable check-live check-reader: all
 	$(Q)$(RUN) $(@:check-%=%)
 check-fuzz: $(FUZZ)
