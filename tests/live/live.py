@@ -174,6 +174,10 @@ def bpf_refused():
     return done.stderr.decode(errors="replace").splitlines()[0] if done.returncode == 125 else None
 
 
+class Skip(Exception):
+    """Raised by a test: what this machine lacks for it."""
+
+
 def main(*tests):
     """Runs tests (functions, named and described by themselves) and reports in TAP."""
     reason, failed = bpf_refused(), 0
@@ -184,6 +188,8 @@ def main(*tests):
             continue
         try:
             test()
+        except Skip as why:
+            print(f"ok {number} - {name} # SKIP {why}")
         except Exception:  # noqa: BLE001 - each failure is told, and the next test runs
             failed += 1
             print(f"not ok {number} - {name}")
