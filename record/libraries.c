@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/libraries.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -126,4 +128,63 @@ void libraries_of_system(libraries_found *found, void *context)
 				found(context, path, path);
 		}
 	}
+}
+
+/* ---- programs --------------------------------------------------------------------------------------------------- */
+
+struct programs {
+	const char *const *patterns;
+	size_t n;
+	bool (*wanted)(const char *pattern, const char *path);
+	libraries_found *found;
+	void *context;
+};
+
+/* Links are resolved: a pattern is of the path that the kernel knows. */
+static void judge_program(const struct programs *p, const char *path)
+{
+	char real[PATH_MAX];
+
+	if (!realpath(path, real))
+		return;
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->wanted(p->patterns[i], real)) {
+			p->found(p->context, real, real);
+			return;
+		}
+	}
+}
+
+static void search_folder(const struct programs *p, const char *folder)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *all = opendir(folder);
+
+	while (all && (entry = readdir(all)))
+		if (*entry->d_name != '.' &&
+		    (size_t)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < sizeof path)
+			judge_program(p, path);
+	if (all)
+		closedir(all);
+}
+
+void libraries_programs(const char *const *patterns, size_t n, bool (*wanted)(const char *pattern, const char *path),
+                        libraries_found *found, void *context)
+{
+	const struct programs p = {patterns, n, wanted, found, context};
+	const char *path = getenv("PATH");
+	char *copy = strdup(path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"), *rest = copy, *folder;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *pattern = patterns[i] + strspn(patterns[i], "*");
+		char spelt[PATH_MAX];
+
+		snprintf(spelt, sizeof spelt, "%.*s", (int)strcspn(pattern, "*"), pattern);
+		if (*spelt == '/')
+			judge_program(&p, spelt);
+	}
+	while (copy && (folder = strtok_r(rest, ":", &rest)))
+		search_folder(&p, folder);
+	free(copy);
 }

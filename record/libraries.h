@@ -24,4 +24,8 @@ bool libraries_path(pid_t pid, const char *seen, uint64_t inode, char *path, siz
  * folders: they can be probed before the first program that uses them runs. */
 void libraries_of_system(libraries_found *found, void *context);
 
+/* The programs in the folders of PATH, and those that a pattern spells out, for which wanted() says so. */
+void libraries_programs(const char *const *patterns, size_t n, bool (*wanted)(const char *pattern, const char *path),
+                        libraries_found *found, void *context);
+
 #endif

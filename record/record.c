@@ -153,6 +153,18 @@ static int attach_given(struct recorder *r)
 	return 0;
 }
 
+/* What --exe will find when it is run: to probe it only then can take longer than its first handshake. */
+static void attach_images(struct recorder *r)
+{
+	const char *patterns[CHOICE_EXES];
+	const struct choice *c = &r->options.choice;
+
+	for (size_t i = 0; i < c->n_exes; i++)
+		patterns[i] = c->exe[i];
+	if (c->n_exes)
+		libraries_programs(patterns, c->n_exes, choice_pattern_matches, attach_file, r);
+}
+
 static int start_probes(struct recorder *r)
 {
 	struct fdtape_clock clock = clocks();
@@ -185,8 +197,10 @@ static int start_probes(struct recorder *r)
 	translate_on_image(r->translate, attach_process, attach_mapped, r);
 	if (attach_given(r) != 0)
 		return -1;
-	if (r->options.tls != TLS_OFF)
+	if (r->options.tls != TLS_OFF) {
 		libraries_of_system(attach_file, r);
+		attach_images(r);
+	}
 	return r->tls_refused && r->options.tls_asked ? -1 : 0;
 }
 
