@@ -5,8 +5,8 @@
 /*
  * The data model of a tape: what a recording consists of, whoever recorded it.
  *
- * A tape is a sequence of *items*: definitions (clock, process, thread, flow), events, secrets and losses, in the order in
- * which the recorder saw them. An item refers only to what was defined before it.
+ * A tape is a sequence of *items*: definitions (clock, process, thread, flow), events, secrets and losses, in the order
+ * in which the recorder saw them. An item refers only to what was defined before it.
  *
  * Times are nanoseconds of CLOCK_MONOTONIC of the recorded host unless a name says otherwise.
  * Numbers that are not known to this build (of a call, a kind, a reason, a flag, ...) are given as they are on the
