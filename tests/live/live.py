@@ -80,8 +80,8 @@ def wait_for_port(port, process):
 @contextlib.contextmanager
 def server(*command, port, **options):
     """Runs a server until the block ends; only this very process is ended."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               env=ENV, **options)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               **{"stderr": subprocess.DEVNULL, "env": ENV, **options})
     try:
         wait_for_port(port, process)
         yield process
@@ -193,7 +193,8 @@ def whole(tape, said):
     equal("the closing line", (line["captured"] + line["lost"], line["lost"], line["missing"]), (line["bytes"], 0, None))
     equal("the tape's losses", (there["lost_events"], there["lost_bytes"], there["loss"], there["damaged"]), (0, 0, [], 0))
     equal("events", there["events"], line["events"])
-    equal("the flows' bytes", sum(f[side]["bytes"] for f in flows for side in ("in", "out")), line["bytes"])
+    # One without an fd is a library's view of another's bytes.
+    equal("the flows' bytes", sum(f[side]["bytes"] for f in flows if f["fd"] is not None for side in ("in", "out")), line["bytes"])
     for f in flows:
         for side in ("in", "out"):
             equal(f"flow {f['flow']} {side}", (f[side]["lost"], f[side]["captured"]), (0, f[side]["bytes"]))
