@@ -212,6 +212,10 @@ def port_of(address):
     return int(address.rsplit(":", 1)[1]) if address else None
 
 
+class Skip(Exception):
+    """Why a test can't be made here."""
+
+
 def bpf_refused():
     """Why nothing can be recorded here; None where it can."""
     if os.geteuid() == 0 and os.path.exists("/sys/kernel/btf/vmlinux"):
@@ -230,6 +234,8 @@ def main(*tests):
             continue
         try:
             test()
+        except Skip as why:
+            print(f"ok {number} - {name} # SKIP {why}")
         except Exception:  # noqa: BLE001 - each failure is told, and the next test runs
             failed += 1
             print(f"not ok {number} - {name}")
