@@ -13,8 +13,15 @@ import threading
 
 from live import ENV, RECORD, Skip, equal, json_lines, main, port_of, recording, stream, whole, workspace
 
-# One connection for each line: a port and a word. No child is forked, nothing else is opened.
-TALK = 'while read -r port word; do exec 3<>/dev/tcp/127.0.0.1/$port; printf "%s\\n" "$word" >&3; read -r -u 3 x; exec 3>&-; echo $x; done'
+# Probes of libraries would add a second to the end of each recording.
+CLEAR = ("--tls", "off")
+
+# One connection for each line: a port and a word; or a name to take. No child is forked, nothing else is opened.
+TALK = r"""
+while read -r port word; do
+  [ $port = name ] && { printf %s "$word" >/proc/$$/comm; echo; continue; }
+  exec 3<>/dev/tcp/127.0.0.1/$port; printf '%s\n' "$word" >&3; read -r -u 3 x; exec 3>&-; echo $x
+done"""
 
 
 class Echo:
@@ -53,6 +60,14 @@ class Actor:
         self.process.stdin.write(f"{port} {word}\n".encode())
         self.process.stdin.flush()
         equal("the echo", self.process.stdout.readline(), f"{word}\n".encode())
+
+    def call(self, name):
+        """Gives it another name."""
+        self.process.stdin.write(f"name {name}\n".encode())
+        self.process.stdin.flush()
+        self.process.stdout.readline()
+        with open(f"/proc/{self.pid}/comm") as file:
+            equal("its name", file.read(), f"{name}\n")
 
     def end(self):
         self.process.stdin.close()
@@ -122,7 +137,7 @@ def choose(s, options, chosen, others):
     before = [(s.actor(*command), name) for command, name in ((chosen, "yes"), (others, "no"))]
     for actor, name in before:
         s.say(actor, f"{name}-unrecorded")
-    with recording(tape, *options) as recorder:
+    with recording(tape, *CLEAR, *options) as recorder:
         for command, name in ((chosen, "yes"), (others, "no")):
             s.once(f"{name}-short", *command)
         for actor, name in before:
@@ -216,7 +231,7 @@ def cgroup_moved():
         def move(name):
             with open(f"{path}{name}/cgroup.procs", "w") as file:
                 file.write(str(actor.pid))
-        with recording(tape, "--cgroup", path) as recorder:
+        with recording(tape, *CLEAR, "--cgroup", path) as recorder:
             s.say(actor, "outside")
             move("")
             s.say(actor, "inside")
@@ -225,12 +240,27 @@ def cgroup_moved():
         equal_words(s, tape, recorder.said, ["inside"])
 
 
+def comm_taken():
+    """--comm: a process that takes the name later is recorded from then on, and while it lives"""
+    with stage() as s:
+        tape, actor, other = f"{s.folder}/x.tape", s.actor(s.program("actor")), s.actor(s.program("other"))
+        with recording(tape, *CLEAR, "--comm", "another-name", "-e", f"{os.path.basename(s.folder)}/actor") as recorder:
+            s.say(actor, "before")
+            for who in (actor, other):  # to have the name is not enough
+                who.call("another-name")
+            s.say(actor, "named")
+            actor.call("a-third")
+            s.say(actor, "still")
+            s.say(other, "no")
+        equal_words(s, tape, recorder.said, ["named", "still"])
+
+
 def port():
     """--port: both ends of a connection, and of the same processes no other"""
     with stage() as s:
         other, tape = Echo(), f"{s.folder}/x.tape"
         actor = s.actor(s.program("actor"))
-        with recording(tape, "--port", str(s.echo.port)) as recorder:
+        with recording(tape, *CLEAR, "--port", str(s.echo.port)) as recorder:
             s.say(actor, "before", other.port)
             s.say(actor, "running")
             s.say(actor, "between", other.port)
@@ -249,7 +279,7 @@ def command():
         tape, fellow = f"{s.folder}/x.tape", s.actor(s.program("actor"))
         s.say(fellow, "unrecorded")
         script = f'echo $$; exec 3<>/dev/tcp/127.0.0.1/{s.echo.port}; echo first >&3; read -r -u 3 x'
-        recorder = subprocess.Popen([RECORD, "-o", tape, "--", s.program("actor"), "-c", script], stdin=subprocess.DEVNULL,
+        recorder = subprocess.Popen([RECORD, "-o", tape, *CLEAR, "--", s.program("actor"), "-c", script], stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV)
         s.pids["first"] = int(recorder.stdout.readline())
         s.say(fellow, "meanwhile")
@@ -262,11 +292,12 @@ def descendants():
     with stage() as s:
         for options, words in (([], ["parent", "child"]), (["--no-follow"], ["parent"])):
             tape = f"{s.folder}/x.tape"
-            # The parent passes its lines on to a child, by turns with talking itself.
-            script = TALK.replace("while read -r port word; do", 'while read -r port word; do [ "$word" = child ] && { echo $port $word | '
-                                  f'{s.program("child")} -c \'{TALK}\'; continue; }};')
-            parent = subprocess.Popen([s.program("parent"), "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENV)
-            with recording(tape, "-p", str(parent.pid), *options) as recorder:
+            # What it is told first it says itself; for what comes next it forks a child. With a command behind, bash does
+            # not become the child.
+            script = 'read -r line; eval "$TALK" <<<"$line"; read -r line; "$CHILD" -c "$TALK" <<<"$line"; true'
+            parent = subprocess.Popen([s.program("parent"), "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      env={**ENV, "TALK": TALK, "CHILD": s.program("child")})
+            with recording(tape, *CLEAR, "-p", str(parent.pid), *options) as recorder:
                 for word in ("parent", "child"):
                     parent.stdin.write(f"{s.echo.port} {word}\n".encode())
                     parent.stdin.flush()
@@ -280,4 +311,4 @@ def descendants():
             equal("the parent", [f["pid"] == parent.pid for f in clients], [w == "parent" for w in words])
 
 
-main(exe, exe_glob, trace, comm, uid, exe_and_uid, cgroup, cgroup_moved, port, command, descendants)
+main(exe, exe_glob, trace, comm, comm_taken, uid, exe_and_uid, cgroup, cgroup_moved, port, command, descendants)
