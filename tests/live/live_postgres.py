@@ -78,7 +78,7 @@ def rows(data):
 def flows_of(flows, name, port, how):
     """What a program's processes carried over the cluster's sockets."""
     return [f for f in flows if os.path.basename(f["exe"] or "") == name and f["in"]["bytes"] and
-            (f["proto"] == "unix" if how == "unix" else str(port) in (f["local"] or "").split(":") + (f["remote"] or "").split(":"))]
+            (f["proto"] == "unix" if how == "unix" else f"127.0.0.1:{port}" in (f["local"], f["remote"]))]
 
 
 def query(cluster, process, how):
@@ -100,7 +100,7 @@ def query(cluster, process, how):
         rest = sent[len(received):]
         equal("both ends", sha256(received), sha256(sent[:len(received)]))
         # Nobody waits for the other's close_notify: one record of TLS 1.3, of 2 + 1 + 16 bytes.
-        equal("what was not received", rest in (b"",) if how != "tls" else rest[:5] in (b"", b"\x17\3\3\0\x13") and len(rest) in (0, 24), True)
+        equal("what was not received", rest == b"" or (how, rest[:5], len(rest)) == ("tls", b"\x17\3\3\0\x13", 24), True)
     equal("client", client["role"], "client")
     if how != "unix":
         equal("the same addresses", (client["local"], client["remote"]), (backend["remote"], backend["local"]))
@@ -164,8 +164,8 @@ def pgbench():
             committed.append(sum(content == b"END;\0" for _, content in messages(stream(tape, client, "out"))))
         equal("transactions", sorted(n for n in committed if n), [100] * 4)
         # Each backend is named in the server's own log, with its client's port.
-        logged = {(int(pid), int(port)) for pid, port in
-                  re.findall(r"^(\d+) 127\.0\.0\.1\((\d+)\) LOG:  connection authorized", read(f"{CLUSTER.folder}/log").decode(), re.M)}
+        lines = re.findall(rb"^(\d+) 127\.0\.0\.1\((\d+)\) LOG:  connection authorized", read(f"{CLUSTER.folder}/log"), re.M)
+        logged = {(int(pid), int(port)) for pid, port in lines}
         equal("backends are logged", {(f["pid"], port_of(f["remote"])) for f in backends.values()} - logged, set())
 
 

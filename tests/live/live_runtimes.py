@@ -70,7 +70,8 @@ def node(scheme):
               sorted(map(tuple, lines)))
         asked = {port_of(f["local"]): f for f in flows if f["remote"] == f"127.0.0.1:{port}" and f["in"]["bytes"]}
         for place, f in served.items():
-            equal("the client's end", stream(tape, asked[place], "out", "--wire")[:f["in"]["bytes"]], stream(tape, f, "in", "--wire"))
+            sent, received = stream(tape, asked[place], "out", "--wire"), stream(tape, f, "in", "--wire")
+            equal("the client's end", sent[:len(received)], received)  # the server may be gone before a close_notify
         bodies = {f"/{i}": bytes([i]) * (1 + i * 977) for i in range(n)}
         for role in ("client", "server"):
             equal(role, sorted((h["path"], h["request_body_sha256"], h["response_body_sha256"], h["tls"])
