@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """PostgreSQL: a process for each connection, over TCP, TLS and a UNIX socket; both ends on one tape."""
 import contextlib
+import functools
 import glob
 import os
 import re
@@ -18,7 +19,7 @@ def programs():
 
 
 class Cluster:
-    """A cluster of its own, made once for all tests, without TLS or with."""
+    """A cluster of our own."""
 
     def __init__(self, folder):
         self.folder, self.port, self.bin = folder, free_port(), programs()
@@ -40,7 +41,6 @@ class Cluster:
                     "autovacuum": "off", "log_connections": "on", "log_destination": "stderr", "log_line_prefix": "%p %r "}
         with open(f"{self.folder}/log", "ab") as log:
             os.chown(f"{self.folder}/log", USER, USER)
-            # SIGINT: it ends without waiting for clients, and without a trace in the data.
             with server(f"{self.bin}/postgres", "-D", self.data, *[w for s in settings.items() for w in ("-c", "%s=%s" % s)],
                         port=self.port, user=USER, group=USER, extra_groups=[], cwd=self.folder, stderr=log) as process:
                 for _ in range(100):  # it listens before it is ready
@@ -53,6 +53,12 @@ class Cluster:
         return {"PGHOST": f"{self.folder}/sockets" if how == "unix" else "127.0.0.1", "PGPORT": str(self.port),
                 "PGUSER": "tester", "PGDATABASE": "postgres", "PGSSLMODE": "require" if how == "tls" else "disable",
                 "PGGSSENCMODE": "disable"}
+
+
+@functools.cache
+def cluster():
+    """The one that all tests share: it takes seconds to make."""
+    return Cluster(FOLDER)
 
 
 def messages(data, tagged=False):
@@ -81,19 +87,19 @@ def flows_of(flows, name, port, how):
             (f["proto"] == "unix" if how == "unix" else f"127.0.0.1:{port}" in (f["local"], f["remote"]))]
 
 
-def query(cluster, process, how):
+def query(site, process, how):
     """psql asks; the tape holds the question, and the answer that psql printed, on the flows of both ends."""
-    tape, mark = f"{cluster.folder}/{how}.tape", secrets.token_hex(16)
+    tape, mark = f"{site.folder}/{how}.tape", secrets.token_hex(16)
     text = (f"select pg_backend_pid(); select '{mark}' || n || repeat(md5(n::text), 40) from generate_series(1, 1500) n; "
             f"select 'end {mark}'")
     with recording(tape, *ROOM, "-p", str(process.pid), "-p", str(os.getpid())) as recorder:
-        printed = run("psql", "-X", "-q", "-A", "-t", "-c", text, env=cluster.place(how)).stdout
+        printed = run("psql", "-X", "-q", "-A", "-t", "-c", text, env=site.place(how)).stdout
     lines = printed.splitlines()
     equal("psql", (len(lines), lines[-1]), (1502, f"end {mark}".encode()))
     flows = whole(tape, recorder.said)
     # The command's own descriptors (to its standard output) are no part of it.
-    (client,) = flows_of(flows, "psql", cluster.port, how)
-    (backend,) = flows_of(flows, "postgres", cluster.port, how)
+    (client,) = flows_of(flows, "psql", site.port, how)
+    (backend,) = flows_of(flows, "postgres", site.port, how)
     equal("by which process", backend["pid"], int(lines[0]))
     for receiver, sender in ((client, backend), (backend, client)):
         sent, received = stream(tape, sender, "out", "--wire"), stream(tape, receiver, "in", "--wire")
@@ -119,7 +125,7 @@ def query(cluster, process, how):
     handed = [f for f in flows if f["pid"] == process.pid and f["local"] == backend["local"] and f["remote"] == backend["remote"]]
     if how != "unix":
         equal("accepted by the postmaster", [(f["in"]["bytes"], f["out"]["bytes"], f["role"]) for f in handed], [(0, 0, "server")])
-    listening = [f for f in flows if f["pid"] == backend["pid"] and f["local"] == f"127.0.0.1:{cluster.port}" and not f["remote"]]
+    listening = [f for f in flows if f["pid"] == backend["pid"] and f["local"] == f"127.0.0.1:{site.port}" and not f["remote"]]
     equal("inherited", [(f["role"], f["in"]["bytes"], f["out"]["bytes"]) for f in listening], [("server", 0, 0)])
 
 
@@ -139,22 +145,22 @@ def unix():
 
 
 def ask(how):
-    with CLUSTER.running() as process:
-        query(CLUSTER, process, how)
+    with cluster().running() as process:
+        query(cluster(), process, how)
 
 
 def pgbench():
     """pgbench: as many transactions as it reports, and what one end sent the other received, for each connection"""
-    with CLUSTER.running() as process:
-        env = CLUSTER.place("tcp")
-        run(f"{CLUSTER.bin}/pgbench", "-i", "-q", "-s", "1", env=env)
-        tape = f"{CLUSTER.folder}/bench.tape"
+    with cluster().running() as process:
+        env = cluster().place("tcp")
+        run(f"{cluster().bin}/pgbench", "-i", "-q", "-s", "1", env=env)
+        tape = f"{cluster().folder}/bench.tape"
         with recording(tape, *ROOM, "-p", str(process.pid), "-p", str(os.getpid())) as recorder:
-            said = run(f"{CLUSTER.bin}/pgbench", "-n", "-c", "4", "-j", "2", "-t", "100", env=env).stdout.decode()
+            said = run(f"{cluster().bin}/pgbench", "-n", "-c", "4", "-j", "2", "-t", "100", env=env).stdout.decode()
         equal("pgbench", re.search(r"actually processed: (\d+)/(\d+)", said).groups(), ("400", "400"))
         flows = whole(tape, recorder.said)
-        clients = {f["local"]: f for f in flows_of(flows, "pgbench", CLUSTER.port, "tcp")}
-        backends = {f["remote"]: f for f in flows_of(flows, "postgres", CLUSTER.port, "tcp")}
+        clients = {f["local"]: f for f in flows_of(flows, "pgbench", cluster().port, "tcp")}
+        backends = {f["remote"]: f for f in flows_of(flows, "postgres", cluster().port, "tcp")}
         equal("connections", sorted(clients), sorted(backends))
         equal("backends", len({f["pid"] for f in backends.values()}), len(backends))
         committed = []
@@ -164,11 +170,10 @@ def pgbench():
             committed.append(sum(content == b"END;\0" for _, content in messages(stream(tape, client, "out"))))
         equal("transactions", sorted(n for n in committed if n), [100] * 4)
         # Each backend is named in the server's own log, with its client's port.
-        lines = re.findall(rb"^(\d+) 127\.0\.0\.1\((\d+)\) LOG:  connection authorized", read(f"{CLUSTER.folder}/log"), re.M)
+        lines = re.findall(rb"^(\d+) 127\.0\.0\.1\((\d+)\) LOG:  connection authorized", read(f"{cluster().folder}/log"), re.M)
         logged = {(int(pid), int(port)) for pid, port in lines}
         equal("backends are logged", {(f["pid"], port_of(f["remote"])) for f in backends.values()} - logged, set())
 
 
-with workspace() as workplace:
-    CLUSTER = Cluster(workplace)
+with workspace() as FOLDER:
     main(tcp, tls, unix, pgbench)
