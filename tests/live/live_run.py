@@ -12,8 +12,8 @@ import sys
 import termios
 import time
 
-from live import (ANALYZE, ENV, RECORD, equal, free_port, json_lines, main, nginx, nginx_config, read, record, run,
-                  workspace)
+from live import (ANALYZE, ENV, RECORD, closing, equal, free_port, info, json_lines, main, nginx, nginx_config, read,
+                  record, run, workspace)
 
 BODY = 3000
 # Requests that can be told apart, over one connection or one for each.
@@ -51,23 +51,6 @@ def paths(*tapes, ports=None):
 
 def chain(folder, name="chain"):
     return sorted(glob.glob(f"{folder}/{name}-*.tape"))
-
-
-def closing(text):
-    """The figures of the last line on standard error."""
-    equal("system calls that were refused", b"system call" in text, False)
-    line = text.decode().strip().splitlines()[-1]
-    found = re.fullmatch(r"fdtape-record: (\d+) events, (\d+) bytes carried = (\d+) captured \+ (\d+) lost, by (\d+) flows"
-                         r"(?:; missing: (.*?))?; (?:tape|(\d+) tapes of) ([\d.]+ \w+); ([\d.]+) s(?:, ended by (\S+))?", line)
-    if not found:
-        raise AssertionError(f"no closing line: {line!r}")
-    return {"events": int(found[1]), "bytes": int(found[2]), "captured": int(found[3]), "lost": int(found[4]),
-            "flows": int(found[5]), "missing": found[6], "tapes": int(found[7] or 1), "ended": found[10]}
-
-
-def info(tape):
-    (found,) = json_lines("info", tape)
-    return found
 
 
 def properties(tape):
