@@ -218,7 +218,7 @@ all-tests: all $(UNIT) $(TEST_TOOLS)
 
 check-unit check-cli check-sanitizers: all-tests
 	$(Q)$(RUN) $(@:check-%=%)
-check-live: $(LIVE)
+check-live: $(LIVE) $(TEST_TOOLS)
 check-reader: all $(TEST_TOOLS)
 check-layers check-install check-portable check-live check-reader: all
 	$(Q)$(RUN) $(@:check-%=%)

@@ -72,6 +72,7 @@ int BPF_PROG(fdtape_exec, struct task_struct *task, int old_pid, struct linux_bi
 	record->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	record->uid = BPF_CORE_READ(task, cred, euid.val);
 	record->started = BPF_CORE_READ(task, group_leader, start_time);
+	record->inode = BPF_CORE_READ(mm, exe_file, f_inode, i_ino);
 	record->path_len = copy_path(record->path, path);
 	args = BPF_CORE_READ(mm, arg_start);
 	len = BPF_CORE_READ(mm, arg_end) - args;
@@ -104,6 +105,8 @@ int BPF_PROG(fdtape_rename, struct task_struct *task, const char *comm)
 		choose_as(record.tgid, (why ? *why : 0) | PROBE_CHOSEN_IMAGE);
 	}
 	if (!was)
+		return 0;
+	if (bpf_core_field_exists(task->in_execve) && BPF_CORE_READ_BITFIELD_PROBED(task, in_execve))
 		return 0;
 	record.time = bpf_ktime_get_ns();
 	put_record(&record, sizeof record, 0);

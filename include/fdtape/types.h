@@ -171,6 +171,7 @@ struct fdtape_event {
 	 *           vmsplice: [0] number of iovecs, [1] flags
 	 *           socket: [0] domain, [1] type, [2] protocol
 	 *           socketpair: [0] domain, [1] first fd << 32 | second fd, [2] type
+	 *           pipe, pipe2: [0] flags, [1] first fd << 32 | second fd
 	 *           accept, accept4: [0] flow of the accepted fd (result)
 	 *           bind: [0] address family
 	 *           listen: [0] backlog

@@ -44,6 +44,11 @@ def json_lines(*arguments):
     return [json.loads(line) for line in analyze("--json", *arguments).splitlines()]
 
 
+def json_of(tape):
+    """The tape's items themselves, as the library gives them (tests/dump.c)."""
+    return [json.loads(line) for line in run(os.path.join(BIN, "tests", "dump"), tape).stdout.splitlines()]
+
+
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
