@@ -50,6 +50,8 @@ typedef __s64 s64;
 #define MSG_TRUNC    0x20
 #define MSG_ERRQUEUE 0x2000
 
+#define PROT_EXEC 4
+
 #define F_DUPFD         0
 #define F_DUPFD_CLOEXEC 1030
 #define F_SETFL         4
@@ -67,7 +69,7 @@ typedef __s64 s64;
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
+	unsigned long bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
 };
 #define REGS_NR(regs)   ((regs)->orig_ax)
 #define REGS_ARG0(regs) ((regs)->di)

@@ -18,6 +18,8 @@
 #define PROBE_KDF_PARAMS   10
 #define PROBE_KDF_DATA     256
 #define PROBE_KDF_OUT      128
+#define PROBE_KEY_LABEL    64
+#define PROBE_KEY_DATA     256
 
 /* Every record begins with this. */
 struct probe_header {
@@ -36,6 +38,8 @@ enum probe_type {
 	PROBE_KDF = 7,        /* EVP_KDF_derive was entered */
 	PROBE_KDF_RESULT = 8, /* and returned */
 	PROBE_NAME = 9,       /* a thread takes another name */
+	PROBE_KEY = 10,       /* a library other than OpenSSL 3 has a secret */
+	PROBE_MAPPED = 11,    /* a file was mapped to be run */
 };
 
 enum probe_flag {
@@ -101,10 +105,17 @@ struct probe_flow {
 	__u32 kind;     /* enum fdtape_kind */
 	__u32 pad;
 	__u64 inode;
-	__u64 handle; /* SSL *: then fd is -1 and the socket's fields are 0 */
+	__u64 handle; /* SSL *: then fd is -1 and the socket's fields are 0, but `protocol`: enum probe_library */
 	__u64 bytes[2];
 	struct probe_address local;
 	struct probe_address remote;
+};
+
+enum probe_library {
+	PROBE_LIBRARY_OPENSSL = 0,
+	PROBE_LIBRARY_GNUTLS,
+	PROBE_LIBRARY_NSS,
+	PROBE_LIBRARIES,
 };
 
 enum probe_closed {
@@ -181,6 +192,38 @@ struct probe_kdf_out {
 	__u8 data[PROBE_KDF_OUT];
 };
 
+/* Who told of a secret, and so what its parts are. */
+enum probe_key_source {
+	PROBE_KEY_HKDF = 1,     /* nettle_hkdf_expand: id the info, value what came out */
+	PROBE_KEY_PRF = 2,      /* _gnutls_prf_raw: label, id the seed, value the secret */
+	PROBE_KEY_GO = 3,       /* writeKeyLog: label, id the client random, value */
+	PROBE_KEY_PKEY = 4,     /* EVP_PKEY_CTX_ctrl: label the command's number, id what was set; no value */
+	PROBE_KEY_PKEY_OUT = 5, /* EVP_PKEY_derive: value what came out */
+};
+
+struct probe_key {
+	struct probe_header h;
+	__u64 time;
+	__u32 tgid;
+	__u32 tid;
+	__u32 source; /* enum probe_key_source */
+	/* As long as they were; what is longer than there is room for is cut. */
+	__u32 label_len;
+	__u32 id_len;
+	__u32 value_len;
+	__u8 label[PROBE_KEY_LABEL];
+	__u8 id[PROBE_KEY_DATA];
+	__u8 value[PROBE_KEY_DATA];
+};
+
+struct probe_mapped {
+	struct probe_header h;
+	__u64 inode;
+	__u32 tgid;
+	__u32 path_len;            /* 0: not known */
+	char path[PROBE_PATH_MAX]; /* from the root of its mount namespace, without NUL */
+};
+
 /* Per CPU, only ever growing. Indexed by PROBE_LOST_*. */
 enum probe_lost {
 	PROBE_LOST_RING = 0,   /* records refused by a full ring */
@@ -236,6 +279,8 @@ enum probe_shape {
 	/* These end them. */
 	PROBE_SHAPE_CLOSE,
 	PROBE_SHAPE_CLOSE_RANGE, /* first, last, flags */
+	/* This maps a file, maybe one with code. */
+	PROBE_SHAPE_MMAP, /* address, length, protection, flags, fd, offset */
 };
 
 struct probe_syscall {
@@ -319,6 +364,8 @@ PROBE_PIN(probe_exit, 32);
 PROBE_PIN(probe_kdf_param, 280);
 PROBE_PIN(probe_kdf, 2832);
 PROBE_PIN(probe_kdf_out, 144);
+PROBE_PIN(probe_key, 616);
+PROBE_PIN(probe_mapped, 536);
 PROBE_PIN(probe_syscall, 4);
 PROBE_PIN(probe_fd, 8);
 PROBE_PIN(probe_flow_state, 64);

@@ -80,7 +80,7 @@ int BPF_PROG(fdtape_exec, struct task_struct *task, int old_pid, struct linux_bi
 		len = PROBE_ARGS_MAX;
 	barrier_var(len);
 	record->args_len = bpf_probe_read_user(record->args, len, (void *)args) ? 0 : len;
-	put_record(record, sizeof *record, 0);
+	put_urgent(record, sizeof *record);
 	return 0;
 }
 

@@ -5,8 +5,8 @@
 /*
  * The one ring buffer that all probes share, and the account of what did not get into it.
  *
- * Nothing wakes the recorder: a wakeup for each event costs more than everything else together, so it drains the ring
- * by the clock. What finds no room is counted, by reason; and since the offsets in a flow are counted here from the
+ * Calls don't wake the recorder: a wakeup for each costs more than everything else together, so it drains the ring by
+ * the clock. Only what it has to act upon - new code in a process - does. What finds no room is counted, by reason; and since the offsets in a flow are counted here from the
  * calls' return values, whether or not their record got through, what is missing has an address.
  *
  * A ring that fills up degrades in steps: above three quarters a call's payload is shortened to its beginning, where
@@ -53,6 +53,16 @@ static __always_inline long put_record(void *record, u64 size, u64 bytes)
 
 	if (error)
 		lost(PROBE_LOST_RING, bytes);
+	return error;
+}
+
+/* A record that the recorder must act upon at once, before the program goes on. */
+static __always_inline long put_urgent(void *record, u64 size)
+{
+	long error = bpf_ringbuf_output(&ring, record, size, BPF_RB_FORCE_WAKEUP);
+
+	if (error)
+		lost(PROBE_LOST_RING, 0);
 	return error;
 }
 

@@ -16,7 +16,7 @@
  * The kinds of calls are handled by global functions, each verified on its own; what they need stands in the scratch
  * area of copy.h.
  */
-#include "bpf/copy.h"
+#include "bpf/mapping.h"
 
 const volatile struct probe_syscall syscalls[PROBE_SYSCALLS_MAX];
 const volatile __u32 durations = 1; /* fdtape_sys_enter is attached */
@@ -31,7 +31,7 @@ struct {
 } inflight SEC(".maps");
 
 /* 0 when the call is to be passed over. */
-static __always_inline u32 shape_of(u64 nr)
+static __always_inline u32 shape_of(struct pt_regs *regs, u64 nr, bool at_exit)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	u32 shape;
@@ -39,6 +39,8 @@ static __always_inline u32 shape_of(u64 nr)
 	if (nr >= PROBE_SYSCALLS_MAX)
 		return PROBE_SHAPE_NONE;
 	shape = syscalls[nr].shape;
+	if (shape == PROBE_SHAPE_MMAP && !(at_exit && maps_code(regs)))
+		return PROBE_SHAPE_NONE; /* memory is mapped all the time, code seldom */
 	if (shape == PROBE_SHAPE_NONE || !is_chosen(bpf_get_current_pid_tgid() >> 32))
 		return PROBE_SHAPE_NONE;
 	/* A 32-bit call has other numbers and other structs: say that it was there rather than misread it. */
@@ -66,7 +68,7 @@ __attribute__((noinline)) int end_at_entry(u32 fd)
 SEC("tp_btf/sys_enter")
 int BPF_PROG(fdtape_sys_enter, struct pt_regs *regs, long nr)
 {
-	u32 tid = (u32)bpf_get_current_pid_tgid(), shape = shape_of(nr);
+	u32 tid = (u32)bpf_get_current_pid_tgid(), shape = shape_of(regs, nr, false);
 	struct probe_inflight *in, fresh = {};
 
 	if (!shape)
@@ -608,12 +610,14 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
 {
 	u64 id = bpf_get_current_pid_tgid(), nr = REGS_NR(regs);
-	u32 tid = (u32)id, zero = 0, shape = shape_of(nr);
+	u32 tid = (u32)id, zero = 0, shape = shape_of(regs, nr, true);
 	struct payload_scratch *s;
 	struct probe_inflight *in;
 
 	if (!shape)
 		return 0;
+	if (shape == PROBE_SHAPE_MMAP)
+		return ret < 0 && ret > -4096 ? 0 : tell_mapped(REGS_ARG4(regs));
 	if (skip_again && ret == -EAGAIN && shape <= PROBE_SHAPE_CARRIES)
 		return 0;
 	s = bpf_map_lookup_elem(&payload_scratch, &zero);

@@ -147,6 +147,48 @@ const char *fdtape_call_name(uint32_t call)
 		return "SSL_write_ex";
 	case FDTAPE_CALL_SSL_FREE:
 		return "SSL_free";
+	case FDTAPE_CALL_SSL_PEEK:
+		return "SSL_peek";
+	case FDTAPE_CALL_SSL_PEEK_EX:
+		return "SSL_peek_ex";
+	case FDTAPE_CALL_SSL_WRITE_EX2:
+		return "SSL_write_ex2";
+	case FDTAPE_CALL_SSL_SENDFILE:
+		return "SSL_sendfile";
+	case FDTAPE_CALL_SSL_DO_HANDSHAKE:
+		return "SSL_do_handshake";
+	case FDTAPE_CALL_SSL_CONNECT:
+		return "SSL_connect";
+	case FDTAPE_CALL_SSL_ACCEPT:
+		return "SSL_accept";
+	case FDTAPE_CALL_SSL_SET_FD:
+		return "SSL_set_fd";
+	case FDTAPE_CALL_SSL_SET_RFD:
+		return "SSL_set_rfd";
+	case FDTAPE_CALL_SSL_SET_WFD:
+		return "SSL_set_wfd";
+	case FDTAPE_CALL_GNUTLS_RECORD_RECV:
+		return "gnutls_record_recv";
+	case FDTAPE_CALL_GNUTLS_RECORD_RECV_SEQ:
+		return "gnutls_record_recv_seq";
+	case FDTAPE_CALL_GNUTLS_RECORD_SEND:
+		return "gnutls_record_send";
+	case FDTAPE_CALL_GNUTLS_RECORD_SEND2:
+		return "gnutls_record_send2";
+	case FDTAPE_CALL_GNUTLS_HANDSHAKE:
+		return "gnutls_handshake";
+	case FDTAPE_CALL_GNUTLS_DEINIT:
+		return "gnutls_deinit";
+	case FDTAPE_CALL_PR_READ:
+		return "PR_Read";
+	case FDTAPE_CALL_PR_WRITE:
+		return "PR_Write";
+	case FDTAPE_CALL_PR_RECV:
+		return "PR_Recv";
+	case FDTAPE_CALL_PR_SEND:
+		return "PR_Send";
+	case FDTAPE_CALL_PR_CLOSE:
+		return "PR_Close";
 	}
 	return NULL;
 }
@@ -156,7 +198,7 @@ const char *fdtape_call_module(uint32_t call)
 	if (!fdtape_call_name(call))
 		return NULL;
 	if (call >= FDTAPE_CALL_SSL_READ)
-		return "openssl";
+		return call >= FDTAPE_CALL_PR_READ ? "nss" : call >= FDTAPE_CALL_GNUTLS_RECORD_RECV ? "gnutls" : "openssl";
 	if (call >= FDTAPE_CALL_EXEC)
 		return "process";
 	return call >= FDTAPE_CALL_IO_URING_READ ? "io_uring" : "syscall";
@@ -197,6 +239,18 @@ int fdtape_call_carries(uint32_t call)
 	case FDTAPE_CALL_SSL_READ_EX:
 	case FDTAPE_CALL_SSL_WRITE:
 	case FDTAPE_CALL_SSL_WRITE_EX:
+	case FDTAPE_CALL_SSL_PEEK:
+	case FDTAPE_CALL_SSL_PEEK_EX:
+	case FDTAPE_CALL_SSL_WRITE_EX2:
+	case FDTAPE_CALL_SSL_SENDFILE:
+	case FDTAPE_CALL_GNUTLS_RECORD_RECV:
+	case FDTAPE_CALL_GNUTLS_RECORD_RECV_SEQ:
+	case FDTAPE_CALL_GNUTLS_RECORD_SEND:
+	case FDTAPE_CALL_GNUTLS_RECORD_SEND2:
+	case FDTAPE_CALL_PR_READ:
+	case FDTAPE_CALL_PR_WRITE:
+	case FDTAPE_CALL_PR_RECV:
+	case FDTAPE_CALL_PR_SEND:
 		return 1;
 	default:
 		return 0;
@@ -221,6 +275,9 @@ int fdtape_call_flow_arg(uint32_t call)
 	case FDTAPE_CALL_SPLICE:
 	case FDTAPE_CALL_TEE:
 	case FDTAPE_CALL_COPY_FILE_RANGE:
+	case FDTAPE_CALL_SSL_SET_FD:
+	case FDTAPE_CALL_SSL_SET_RFD:
+	case FDTAPE_CALL_SSL_SET_WFD:
 		return 1;
 	case FDTAPE_CALL_FCNTL:
 		return 2;

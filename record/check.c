@@ -209,7 +209,7 @@ static void check_namespaces(struct check *c)
 
 /* ---- libraries -------------------------------------------------------------------------------------------------- */
 
-static void check_library(void *context, const char *path)
+static void check_library(void *context, const char *path, const char *seen)
 {
 	struct check *c = context;
 	size_t n, len = 0;
@@ -235,7 +235,7 @@ static void check_library(void *context, const char *path)
 			len += (size_t)snprintf(found + len, sizeof found - len, "%s%s", len ? ", " : "", names[i]);
 	free(offsets);
 	c->n_with_tls += len > 0;
-	line(len > 0, "tls_library", "%s: %s", path, len ? found : "none of the functions that are probed");
+	line(len > 0, "tls_library", "%s: %s", seen, len ? found : "none of the functions that are probed");
 }
 
 static void check_libraries(struct check *c)

@@ -11,9 +11,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The file by the mapping itself, which finds it wherever it lies and whether or not it has a name still; where that is
+ * not allowed (it takes CAP_SYS_ADMIN), by its name from the process' root. */
+static void tell_mapping(pid_t pid, unsigned long from, unsigned long to, const char *seen, libraries_found *found,
+                         void *context)
+{
+	char path[PATH_MAX + 64];
+	struct stat st;
+
+	snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", pid, from, to);
+	if (stat(path, &st) != 0)
+		snprintf(path, sizeof path, "/proc/%d/root%s", pid, seen);
+	found(context, path, seen);
+}
+
 void libraries_of_process(pid_t pid, libraries_found *found, void *context)
 {
-	char name[64], line[PATH_MAX + 128], path[PATH_MAX + 64], last[PATH_MAX + 64] = "";
+	char name[64], line[PATH_MAX + 128], last[PATH_MAX + 128] = "";
 	FILE *maps;
 
 	snprintf(name, sizeof name, "/proc/%d/maps", pid);
@@ -21,22 +35,34 @@ void libraries_of_process(pid_t pid, libraries_found *found, void *context)
 	if (!maps)
 		return;
 	while (fgets(line, sizeof line, maps)) {
+		unsigned long from, to;
 		char permissions[5];
 		int at = 0;
 
-		if (sscanf(line, "%*x-%*x %4s %*x %*x:%*x %*u %n", permissions, &at) != 1 || !at || line[at] != '/' ||
-		    permissions[2] != 'x')
+		if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %*u %n", &from, &to, permissions, &at) != 3 || !at ||
+		    line[at] != '/' || permissions[2] != 'x')
 			continue;
 		line[strcspn(line, "\n")] = 0;
-		snprintf(path, sizeof path, "/proc/%d/root%s", pid, line + at);
-		if (strcmp(path, last) != 0)
-			found(context, path);
-		strcpy(last, path);
+		if (strcmp(line + at, last) != 0)
+			tell_mapping(pid, from, to, line + at, found, context);
+		strcpy(last, line + at);
 	}
 	fclose(maps);
 }
 
-static const char *const tls_libraries[] = {"libcrypto.so.3", "libssl.so.3"};
+bool libraries_path(pid_t pid, const char *seen, uint64_t inode, char *path, size_t size)
+{
+	struct stat st;
+
+	if (!*seen || (size_t)snprintf(path, size, "/proc/%d/root%s", pid, seen) >= size)
+		return false;
+	return stat(path, &st) == 0 && st.st_ino == inode;
+}
+
+static const char *const tls_libraries[] = {
+        "libcrypto.so.3", "libssl.so.3",     "libcrypto.so.1.1", "libssl.so.1.1",
+        "libnettle.so.8", "libgnutls.so.30", "libnettle.so.7",   "libnspr4.so",
+};
 #define N_TLS_LIBRARIES (sizeof tls_libraries / sizeof *tls_libraries)
 
 /* /etc/ld.so.cache (glibc, sysdeps/generic/dl-cache.h, struct cache_file_new): a head, entries of 24 bytes whose key
@@ -72,7 +98,7 @@ static void search_cache(const char *base, size_t size, libraries_found *found, 
 			continue;
 		for (size_t l = 0; l < N_TLS_LIBRARIES; l++)
 			if (strcmp(start + entry.key, tls_libraries[l]) == 0)
-				found(context, start + entry.value);
+				found(context, start + entry.value, start + entry.value);
 	}
 }
 
@@ -97,7 +123,7 @@ void libraries_of_system(libraries_found *found, void *context)
 		for (size_t l = 0; l < N_TLS_LIBRARIES; l++) {
 			snprintf(path, sizeof path, "%s/%s", folders[f], tls_libraries[l]);
 			if (access(path, R_OK) == 0)
-				found(context, path);
+				found(context, path, path);
 		}
 	}
 }

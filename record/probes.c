@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -78,32 +79,70 @@ static const struct recorded recorded_of_files[] = {
 #endif
 };
 
-/* The functions that are probed, with the programs for their entry and return. */
+/* For TLS: it is no event. */
+static const struct recorded mapping = {SYS_mmap, {FDTAPE_CALL_NONE, PROBE_SHAPE_MMAP, FDTAPE_IN}};
+
+/* The functions that are probed, with the programs for their entry and return. Those that give secrets come first: they
+ * must be in place before the first handshake of a program that has just mapped the library. */
 struct function {
 	const char *name;
 	bool keys;           /* it gives secrets; otherwise plaintext */
 	size_t enter, leave; /* offset of the program in the skeleton; 0: none */
+	const char *unless;  /* not where the file has this one too, which tells the same */
 };
 
 #define PROGRAM(name) offsetof(struct fdtape, progs.name)
+#define LEAVE         PROGRAM(library_return)
 static const struct function functions[] = {
-        {"EVP_KDF_derive", true, PROGRAM(kdf_enter), PROGRAM(kdf_return)},
-        {"SSL_read", false, PROGRAM(ssl_read_enter), PROGRAM(ssl_read_return)},
-        {"SSL_read_ex", false, PROGRAM(ssl_read_ex_enter), PROGRAM(ssl_read_ex_return)},
-        {"SSL_write", false, PROGRAM(ssl_write_enter), PROGRAM(ssl_write_return)},
-        {"SSL_write_ex", false, PROGRAM(ssl_write_ex_enter), PROGRAM(ssl_write_ex_return)},
-        {"SSL_free", false, PROGRAM(ssl_free_enter), 0},
+        {"EVP_KDF_derive", true, PROGRAM(kdf_enter), PROGRAM(kdf_return), NULL},
+        {"EVP_PKEY_CTX_ctrl", true, PROGRAM(pkey_ctrl_enter), 0, "EVP_KDF_derive"},
+        {"EVP_PKEY_derive", true, PROGRAM(pkey_derive_enter), PROGRAM(pkey_derive_return), "EVP_KDF_derive"},
+        {"nettle_hkdf_expand", true, PROGRAM(hkdf_enter), PROGRAM(hkdf_return), NULL},
+        {"_gnutls_prf_raw", true, PROGRAM(prf_enter), 0, NULL},
+        {"crypto/tls.(*Config).writeKeyLog", true, PROGRAM(go_key_log), 0, NULL},
+        {"SSL_read", false, PROGRAM(ssl_read), LEAVE, NULL},
+        {"SSL_read_ex", false, PROGRAM(ssl_read_ex), LEAVE, NULL},
+        {"SSL_peek", false, PROGRAM(ssl_peek), LEAVE, NULL},
+        {"SSL_peek_ex", false, PROGRAM(ssl_peek_ex), LEAVE, NULL},
+        {"SSL_write", false, PROGRAM(ssl_write), LEAVE, NULL},
+        {"SSL_write_ex", false, PROGRAM(ssl_write_ex), LEAVE, NULL},
+        {"SSL_write_ex2", false, PROGRAM(ssl_write_ex2), LEAVE, NULL},
+        {"SSL_sendfile", false, PROGRAM(ssl_sendfile), LEAVE, NULL},
+        {"SSL_do_handshake", false, PROGRAM(ssl_do_handshake), LEAVE, NULL},
+        {"SSL_connect", false, PROGRAM(ssl_connect), LEAVE, NULL},
+        {"SSL_accept", false, PROGRAM(ssl_accept), LEAVE, NULL},
+        {"SSL_set_fd", false, PROGRAM(ssl_set_fd), LEAVE, NULL},
+        {"SSL_set_rfd", false, PROGRAM(ssl_set_rfd), LEAVE, NULL},
+        {"SSL_set_wfd", false, PROGRAM(ssl_set_wfd), LEAVE, NULL},
+        {"SSL_free", false, PROGRAM(library_free), 0, NULL},
+        {"gnutls_record_recv", false, PROGRAM(gnutls_recv), LEAVE, NULL},
+        {"gnutls_record_recv_seq", false, PROGRAM(gnutls_recv_seq), LEAVE, NULL},
+        {"gnutls_record_send", false, PROGRAM(gnutls_send), LEAVE, NULL},
+        {"gnutls_record_send2", false, PROGRAM(gnutls_send2), LEAVE, NULL},
+        {"gnutls_handshake", false, PROGRAM(gnutls_handshake), LEAVE, NULL},
+        {"gnutls_deinit", false, PROGRAM(library_free), 0, NULL},
+        {"PR_Read", false, PROGRAM(pr_read), LEAVE, NULL},
+        {"PR_Write", false, PROGRAM(pr_write), LEAVE, NULL},
+        {"PR_Recv", false, PROGRAM(pr_recv), LEAVE, NULL},
+        {"PR_Send", false, PROGRAM(pr_send), LEAVE, NULL},
+        {"PR_Close", false, PROGRAM(library_free), 0, NULL},
 };
 #define N_FUNCTIONS (sizeof functions / sizeof *functions)
 
-struct file_id { /* of a probed file, so that no inode is probed twice */
+/* A file that was looked at. One with probes stays what it is: they hold its inode. One without is looked at again
+ * when it has changed, or when its inode is another file's. */
+struct file_id {
 	dev_t device;
 	ino_t inode;
+	bool probed;
+	off_t size;
+	struct timespec modified;
 };
 
 struct probes {
 	struct fdtape *object;
 	struct ring_buffer *ring;
+	int urgent; /* epoll: readable when the ring holds what can't wait */
 	probes_take *take;
 	void *take_context;
 	bool keys, calls;
@@ -304,6 +343,7 @@ static void choose_uring(struct probes *p)
 static int load(struct probes *p, const struct probes_options *options)
 {
 	struct probe_choice choice = {0};
+	struct epoll_event event = {0};
 	int error;
 
 	p->object = fdtape__open();
@@ -320,6 +360,8 @@ static int load(struct probes *p, const struct probes_options *options)
 	record_calls(p, recorded, sizeof recorded / sizeof *recorded);
 	if (options->files || options->files_payload)
 		record_calls(p, recorded_of_files, sizeof recorded_of_files / sizeof *recorded_of_files);
+	if (p->keys || p->calls)
+		record_calls(p, &mapping, 1);
 	choose_uring(p);
 	if (options->lean)
 		bpf_program__set_autoload(p->object->progs.fdtape_sys_enter, false);
@@ -340,7 +382,17 @@ static int load(struct probes *p, const struct probes_options *options)
 	p->ring = ring_buffer__new(bpf_map__fd(p->object->maps.ring), on_record, p, NULL);
 	if (!p->ring)
 		return fail(p, -errno, "the ring buffer can't be mapped: %s", strerror(errno));
+	/* Edge-triggered: it is the wakeup that counts, and not that there is something in the ring. */
+	event.events = EPOLLIN | EPOLLET;
+	p->urgent = epoll_create1(EPOLL_CLOEXEC);
+	if (p->urgent < 0 || epoll_ctl(p->urgent, EPOLL_CTL_ADD, bpf_map__fd(p->object->maps.ring), &event) != 0)
+		return fail(p, -errno, "the ring buffer can't be waited for: %s", strerror(errno));
 	return 0;
+}
+
+int probes_urgent(const struct probes *p)
+{
+	return p->urgent;
 }
 
 int probes_open(struct probes **probes, const struct probes_options *options)
@@ -350,6 +402,7 @@ int probes_open(struct probes **probes, const struct probes_options *options)
 	*probes = p;
 	if (!p)
 		return -ENOMEM;
+	p->urgent = -1;
 	p->keys = options->keys;
 	p->calls = options->calls;
 	libbpf_set_print(keep_log);
@@ -377,46 +430,131 @@ static int attach_one(struct probes *p, size_t program, bool at_return, const ch
 	return 0;
 }
 
+static const char *const *function_names(void)
+{
+	static const char *names[N_FUNCTIONS];
+
+	for (size_t i = 0; i < N_FUNCTIONS; i++)
+		names[i] = functions[i].name;
+	return names;
+}
+
+static bool has_function(const uint64_t *offsets, const char *name)
+{
+	for (size_t i = 0; i < N_FUNCTIONS; i++)
+		if (offsets[i] && strcmp(functions[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What is known of the file; NULL: nothing yet. */
+static struct file_id *known_file(struct probes *p, const struct stat *st)
+{
+	for (size_t i = 0; i < p->n_files; i++)
+		if (p->files[i].device == st->st_dev && p->files[i].inode == st->st_ino)
+			return &p->files[i];
+	return NULL;
+}
+
+static int remember_file(struct probes *p, const struct stat *st, bool probed)
+{
+	struct file_id *file = known_file(p, st), *files;
+
+	if (!file) {
+		files = realloc(p->files, (p->n_files + 1) * sizeof *files);
+		if (!files)
+			return fail(p, -ENOMEM, "no memory");
+		p->files = files;
+		file = &files[p->n_files++];
+	}
+	*file = (struct file_id){.device = st->st_dev,
+	                         .inode = st->st_ino,
+	                         .probed = probed,
+	                         .size = st->st_size,
+	                         .modified = st->st_mtim};
+	return 0;
+}
+
+static bool is_settled(const struct file_id *file, const struct stat *st)
+{
+	return file && (file->probed || (file->size == st->st_size && file->modified.tv_sec == st->st_mtim.tv_sec &&
+	                                 file->modified.tv_nsec == st->st_mtim.tv_nsec));
+}
+
+static int attach_functions(struct probes *p, const char *path, const uint64_t *offsets)
+{
+	int error = 0, n = 0;
+
+	for (size_t i = 0; i < N_FUNCTIONS && !error; i++) {
+		const struct function *f = &functions[i];
+
+		if (!offsets[i] || !(f->keys ? p->keys : p->calls) || (f->unless && has_function(offsets, f->unless)))
+			continue;
+		/* The return first: a call that is in progress must not be begun and never ended. */
+		if (f->leave)
+			error = attach_one(p, f->leave, true, path, offsets[i]);
+		if (!error)
+			error = attach_one(p, f->enter, false, path, offsets[i]);
+		n += !error;
+	}
+	return error ? error : n;
+}
+
 int probes_attach_file(struct probes *p, const char *path)
 {
-	const char *names[N_FUNCTIONS];
 	uint64_t offsets[N_FUNCTIONS];
-	struct file_id *files;
 	struct stat st;
-	int error, n = 0;
+	int error;
 
 	if (!p->keys && !p->calls)
 		return 0;
 	if (stat(path, &st) != 0)
 		return fail(p, -errno, "%s: %s", path, strerror(errno));
-	for (size_t i = 0; i < p->n_files; i++)
-		if (p->files[i].device == st.st_dev && p->files[i].inode == st.st_ino)
-			return 0;
-	files = realloc(p->files, (p->n_files + 1) * sizeof *files);
-	if (!files)
-		return fail(p, -ENOMEM, "no memory");
-	p->files = files;
-	p->files[p->n_files++] = (struct file_id){st.st_dev, st.st_ino};
-	for (size_t i = 0; i < N_FUNCTIONS; i++)
-		names[i] = functions[i].name;
-	error = symbols_find(path, names, N_FUNCTIONS, offsets);
-	if (error == -ENOEXEC)
+	if (!S_ISREG(st.st_mode) || is_settled(known_file(p, &st), &st))
 		return 0;
+	error = symbols_find(path, function_names(), N_FUNCTIONS, offsets);
+	if (error < 0 && error != -ENOEXEC)
+		return fail(p, error, "%s: %s", path, strerror(-error));
+	if (remember_file(p, &st, error > 0) != 0)
+		return -ENOMEM;
+	return error > 0 ? attach_functions(p, path, offsets) : 0;
+}
+
+int probes_attach_given(struct probes *p, const char *path, const char *symbols)
+{
+	uint64_t offsets[N_FUNCTIONS], given[N_FUNCTIONS];
+	struct file_id *known;
+	struct stat st;
+	int error;
+
+	if (stat(path, &st) != 0)
+		return fail(p, -errno, "%s: %s", path, strerror(errno));
+	known = known_file(p, &st);
+	if (known && known->probed)
+		return 1;
+	error = symbols_find(path, function_names(), N_FUNCTIONS, offsets);
+	if (error == -ENOEXEC)
+		return fail(p, error, "%s is no 64-bit ELF file of this machine", path);
 	if (error < 0)
 		return fail(p, error, "%s: %s", path, strerror(-error));
-	for (size_t i = 0; i < N_FUNCTIONS; i++) {
-		const struct function *f = &functions[i];
-
-		if (!offsets[i] || !(f->keys ? p->keys : p->calls))
-			continue;
-		error = attach_one(p, f->enter, false, path, offsets[i]);
-		if (!error && f->leave)
-			error = attach_one(p, f->leave, true, path, offsets[i]);
-		if (error)
+	if (symbols) {
+		error = symbols_read(symbols, path, function_names(), N_FUNCTIONS, given, p->message,
+		                     sizeof p->message);
+		if (error < 0)
 			return error;
-		n++;
+		for (size_t i = 0; i < N_FUNCTIONS; i++)
+			if (given[i])
+				offsets[i] = given[i];
 	}
-	return n;
+	if (!p->keys && !p->calls)
+		return 0;
+	error = remember_file(p, &st, true);
+	if (!error)
+		error = attach_functions(p, path, offsets);
+	if (error == 0)
+		return fail(p, -ENOENT, "%s holds no function of TLS that is known and asked for%s", path,
+		            symbols ? "" : "; say where they are with --symbols FILE");
+	return error;
 }
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
@@ -444,12 +582,8 @@ int probes_follow(struct probes *p, pid_t pid)
 
 const char *const *probes_functions(size_t *n)
 {
-	static const char *names[N_FUNCTIONS];
-
-	for (size_t i = 0; i < N_FUNCTIONS; i++)
-		names[i] = functions[i].name;
 	*n = N_FUNCTIONS;
-	return names;
+	return function_names();
 }
 
 const char *probes_attachment(const struct probes *p)
@@ -459,6 +593,10 @@ const char *probes_attachment(const struct probes *p)
 
 int probes_drain(struct probes *p, probes_take *take, void *context)
 {
+	struct epoll_event event;
+
+	while (epoll_wait(p->urgent, &event, 1, 0) > 0)
+		;
 	p->take = take;
 	p->take_context = context;
 	return ring_buffer__consume(p->ring);
@@ -583,6 +721,8 @@ void probes_free(struct probes *p)
 		bpf_link__destroy(p->links[i]);
 	free(p->links);
 	free(p->files);
+	if (p->urgent >= 0)
+		close(p->urgent);
 	ring_buffer__free(p->ring);
 	fdtape__destroy(p->object);
 	free(p);

@@ -34,6 +34,10 @@ int probes_open(struct probes **probes, const struct probes_options *options);
  * are no error. The number of probed functions, or -errno. */
 int probes_attach_file(struct probes *probes, const char *path);
 
+/* The same for a file that was named: it must be an ELF file, and have such functions. `symbols`: a file that says where
+ * they are (record/symbols.h); NULL: none. */
+int probes_attach_given(struct probes *probes, const char *path, const char *symbols);
+
 /* Chooses a process (its children too, from now on). */
 int probes_choose(struct probes *probes, pid_t pid);
 
@@ -60,6 +64,9 @@ const char *probes_attachment(const struct probes *probes);
  * -errno, or what take() returned if that was negative. */
 typedef int probes_take(void *context, const void *record, size_t size);
 int probes_drain(struct probes *probes, probes_take *take, void *context);
+
+/* An fd that is readable when something in the ring should not wait; draining settles it. */
+int probes_urgent(const struct probes *probes);
 
 /* Sums over the CPUs. */
 int probes_stats(struct probes *probes, struct probe_stats *stats);

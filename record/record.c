@@ -85,7 +85,7 @@ static int failure_status(const struct recorder *r)
 
 /* ---- the probes ------------------------------------------------------------------------------------------------- */
 
-static void attach_file(void *context, const char *path)
+static void attach_file(void *context, const char *path, const char *seen)
 {
 	struct recorder *r = context;
 	int n;
@@ -107,15 +107,15 @@ static void attach_file(void *context, const char *path)
 			cli_warn("TLS of programs whose files are closed to this user is not recorded, such as %s; run "
 			         "as root, "
 			         "or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
-			         path);
+			         seen);
 		}
 		r->others_refused = true;
 	} else if (n < 0 && n != -ENOENT && r->options.verbosity >= 0) {
 		progress_clear(&r->progress);
-		cli_warn("TLS of %s is not recorded: %s", path, probes_message(r->probes));
+		cli_warn("TLS of %s is not recorded: %s", seen, probes_message(r->probes));
 	} else if (n > 0 && r->options.verbosity > 0) {
 		progress_clear(&r->progress);
-		cli_warn("%d TLS functions probed in %s", n, path);
+		cli_warn("%d TLS functions probed in %s", n, seen);
 	}
 }
 
@@ -123,6 +123,17 @@ static void attach_file(void *context, const char *path)
 static void attach_process(void *context, pid_t pid)
 {
 	libraries_of_process(pid, attach_file, context);
+}
+
+/* A file that a chosen process has mapped to be run: by its name, or else wherever the process' mappings lead. */
+static void attach_mapped(void *context, pid_t pid, const char *seen, uint64_t inode)
+{
+	char path[PATH_MAX];
+
+	if (libraries_path(pid, seen, inode, path, sizeof path))
+		attach_file(context, path, seen);
+	else
+		attach_process(context, pid);
 }
 
 static int start_probes(struct recorder *r)
@@ -154,7 +165,7 @@ static int start_probes(struct recorder *r)
 		cli_warn("no memory");
 		return -1;
 	}
-	translate_on_image(r->translate, attach_process, r);
+	translate_on_image(r->translate, attach_process, attach_mapped, r);
 	if (r->options.tls != TLS_OFF)
 		libraries_of_system(attach_file, r);
 	return r->tls_refused && r->options.tls_asked ? -1 : 0;
@@ -171,7 +182,7 @@ static int choose(struct recorder *r)
 	int error;
 
 	if (r->options.command)
-		attach_file(r, r->command.path);
+		attach_file(r, r->command.path, r->command.path);
 	error = choosing_run(&choosing);
 	r->n_chosen = choosing.n;
 	return error;
@@ -392,13 +403,14 @@ static int keep_last(struct recorder *r, uint64_t now)
 
 static int run(struct recorder *r)
 {
-	struct pollfd poll_signals = {.fd = r->signals, .events = POLLIN};
+	struct pollfd waits[] = {{.fd = r->signals, .events = POLLIN},
+	                         {.fd = probes_urgent(r->probes), .events = POLLIN}};
 	int n = 0;
 
 	for (;;) {
 		uint64_t now;
 
-		poll(&poll_signals, 1, n > 64 ? 0 : DRAIN_MS);
+		poll(waits, sizeof waits / sizeof *waits, n > 64 ? 0 : DRAIN_MS);
 		on_signals(r);
 		now = now_of(CLOCK_MONOTONIC);
 		n = drain(r);

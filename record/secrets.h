@@ -15,4 +15,15 @@
 bool secrets_from_kdf(const struct probe_kdf *derivation, const uint8_t *out, size_t out_len,
                       struct fdtape_secret *secret);
 
+/* Room for a label that is put together. */
+struct secrets_text {
+	char label[PROBE_KEY_LABEL + 1];
+};
+
+/* What another library's function gave. The secret points into its arguments. */
+bool secrets_from_key(const struct probe_key *key, struct secrets_text *text, struct fdtape_secret *secret);
+
+/* OpenSSL 1.1.1: what EVP_PKEY_CTX_ctrl() was told, as the parameter that it is to EVP_KDF_derive(). */
+void secrets_add_parameter(struct probe_kdf *derivation, const struct probe_key *key);
+
 #endif

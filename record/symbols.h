@@ -7,11 +7,23 @@
 
 /*
  * Where functions lie in an ELF file, as uprobes want it: the offset in the file (not the address) of the first
- * instruction. offsets[i] is 0 for a name that the file does not define. Looks at .dynsym, then at .symtab.
+ * instruction. offsets[i] is 0 for a name that the file does not define. Looks at .dynsym, then at .symtab, then at the
+ * table that Go programs carry for themselves.
  *
  * Returns how many were found; -errno: the file can't be read; -ENOEXEC: it is no 64-bit ELF file of this machine.
  */
+#define SYMBOLS_MAX 64 /* names at once */
 int symbols_find(const char *path, const char *const *names, size_t n, uint64_t *offsets);
+
+/*
+ * The same from a text file, for a program that is stripped: a line is
+ *     FUNCTION ADDRESS    in hexadecimal, as a debugger or nm shows it
+ *     FUNCTION +OFFSET    in hexadecimal, in the file
+ *     ADDRESS TYPE NAME   as nm prints it; names that are none of ours are passed over
+ * `#` begins a comment. 0, or -errno with a message.
+ */
+int symbols_read(const char *symbols, const char *path, const char *const *names, size_t n, uint64_t *offsets,
+                 char *message, size_t size);
 
 /* The file's GNU build id (the note NT_GNU_BUILD_ID) in hex. 0, or -ENOENT: it has none, or can't be read. */
 #define SYMBOLS_BUILD_ID_MAX 129 /* 64 bytes, and the NUL */

@@ -37,10 +37,24 @@ struct translate *translate_new(struct fdtape_writer *writer, struct probes *pro
 	return t;
 }
 
-void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), void *context)
+void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), translate_mapped *mapped,
+                        void *context)
 {
 	t->image = image;
+	t->mapped = mapped;
 	t->image_context = context;
+}
+
+static int on_mapped(struct translate *t, const struct probe_mapped *r)
+{
+	char path[PROBE_PATH_MAX + 1];
+	size_t len = r->path_len < PROBE_PATH_MAX ? r->path_len : 0; /* a longer one has lost its beginning */
+
+	memcpy(path, r->path, len);
+	path[len] = 0;
+	if (t->mapped)
+		t->mapped(t->image_context, (pid_t)r->tgid, path, r->inode);
+	return 0;
 }
 
 /* ---- secrets ---------------------------------------------------------------------------------------------------- */
@@ -72,6 +86,40 @@ static int on_kdf_result(struct translate *t, const struct probe_kdf_out *r)
 	return error;
 }
 
+static int on_key(struct translate *t, const struct probe_key *r)
+{
+	struct fdtape_item item = {.type = FDTAPE_ITEM_SECRET};
+	struct secrets_text text;
+	struct probe_kdf *kdf;
+	int error = 0;
+
+	switch (r->source) {
+	case PROBE_KEY_PKEY:
+		/* A derivation of which more and more is told. */
+		kdf = map_get(&t->derivations, r->tid);
+		if (!kdf) {
+			kdf = calloc(1, sizeof *kdf);
+			if (!kdf || !map_put(&t->derivations, r->tid, kdf)) {
+				free(kdf);
+				return FDTAPE_ERR_MEMORY;
+			}
+		}
+		secrets_add_parameter(kdf, r);
+		return 0;
+	case PROBE_KEY_PKEY_OUT:
+		kdf = map_take(&t->derivations, r->tid);
+		if (kdf &&
+		    secrets_from_kdf(kdf, r->value, r->value_len <= PROBE_KEY_DATA ? r->value_len : 0, &item.secret)) {
+			item.secret.source = "EVP_PKEY_derive";
+			error = fdtape_writer_put(t->writer, &item);
+		}
+		free(kdf);
+		return error;
+	default:
+		return secrets_from_key(r, &text, &item.secret) ? fdtape_writer_put(t->writer, &item) : 0;
+	}
+}
+
 /* ---- order ------------------------------------------------------------------------------------------------------ */
 
 /* The bytes of a record's fixed part; 0: no such record. */
@@ -96,6 +144,10 @@ static size_t fixed_size(const struct probe_header *h)
 		return sizeof(struct probe_kdf);
 	case PROBE_KDF_RESULT:
 		return sizeof(struct probe_kdf_out);
+	case PROBE_KEY:
+		return sizeof(struct probe_key);
+	case PROBE_MAPPED:
+		return sizeof(struct probe_mapped);
 	}
 	return 0;
 }
@@ -120,6 +172,10 @@ static int handle(struct translate *t, const void *record, uint64_t given, const
 		return on_kdf(t, record);
 	case PROBE_KDF_RESULT:
 		return on_kdf_result(t, record);
+	case PROBE_KEY:
+		return on_key(t, record);
+	case PROBE_MAPPED:
+		return on_mapped(t, record);
 	}
 	return 0;
 }

@@ -32,8 +32,11 @@ struct translate_totals {
  * memory. */
 struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload);
 
-/* Called for each process image that was chosen, so that its libraries can be probed. */
-void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), void *context);
+/* image() is called for each process image that was chosen, mapped() for each file that one maps later to run it, so that
+ * TLS can be probed. The path is as the process sees it, "" if it is not known. */
+typedef void translate_mapped(void *context, pid_t pid, const char *path, uint64_t inode);
+void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), translate_mapped *mapped,
+                        void *context);
 
 /* Defines a process from /proc, unless it is known. */
 int translate_process(struct translate *t, pid_t pid);

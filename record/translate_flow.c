@@ -115,30 +115,34 @@ static uint32_t protocol(const struct probe_flow *r)
 }
 
 struct library_search {
+	const char *name; /* begins with this */
 	char path[PATH_MAX];
 };
 
-static void find_tls_library(void *context, const char *path)
+static void find_tls_library(void *context, const char *path, const char *seen)
 {
 	struct library_search *search = context;
-	const char *name = strrchr(path, '/');
+	const char *name = strrchr(seen, '/');
 
-	if (*search->path || !name || strncmp(name + 1, "libssl", 6) != 0)
-		return;
-	name = strstr(path, "/root/"); /* /proc/PID/root/... */
-	snprintf(search->path, sizeof search->path, "%s", name ? name + 5 : path);
+	(void)path;
+	if (!*search->path && name && strncmp(name + 1, search->name, strlen(search->name)) == 0)
+		snprintf(search->path, sizeof search->path, "%s", seen);
 }
 
-/* The file that a process' SSL calls are served from: its libssl, or itself if it is linked in. */
-static const char *tls_library(struct process *p)
+/* The file that a process' TLS calls are served from: its libssl, or itself if it is linked in. */
+static const char *tls_library(struct process *p, uint32_t library)
 {
+	static const char *const names[PROBE_LIBRARIES] = {"libssl", "libgnutls", "libssl3"};
 	struct library_search search = {.path = ""};
 
-	if (!p->tls_library) {
+	if (library >= PROBE_LIBRARIES)
+		return "";
+	if (!p->tls_library[library]) {
+		search.name = names[library];
 		libraries_of_process((pid_t)p->pid, find_tls_library, &search);
-		p->tls_library = strdup(*search.path ? search.path : p->exe);
+		p->tls_library[library] = strdup(*search.path ? search.path : p->exe);
 	}
-	return p->tls_library ? p->tls_library : "";
+	return p->tls_library[library] ? p->tls_library[library] : "";
 }
 
 static void describe_socket(struct flow *f, const struct probe_flow *r)
@@ -180,7 +184,7 @@ int on_flow(struct translate *t, const struct probe_flow *r, const uint8_t *path
 	if (r->handle) {
 		f->def.kind = FDTAPE_KIND_LIBRARY;
 		f->def.handle = r->handle;
-		if (!set_name(f, tls_library(f->process), PATH_MAX))
+		if (!set_name(f, tls_library(f->process, r->protocol), PATH_MAX))
 			return FDTAPE_ERR_MEMORY;
 	} else {
 		f->def.kind = r->kind;

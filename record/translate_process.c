@@ -42,13 +42,21 @@ static bool set_string(char **to, const char *from)
 	return true;
 }
 
+static void forget_libraries(struct process *p)
+{
+	for (size_t i = 0; i < PROBE_LIBRARIES; i++) {
+		free(p->tls_library[i]);
+		p->tls_library[i] = NULL;
+	}
+}
+
 void free_process(struct process *p)
 {
 	free(p->exe);
 	free(p->cmdline);
 	free(p->build_id);
 	free(p->cgroup);
-	free(p->tls_library);
+	forget_libraries(p);
 	free(p);
 }
 
@@ -240,8 +248,7 @@ int on_exec(struct translate *t, const struct probe_exec *r)
 	p->started = r->started;
 	memcpy(p->comm, r->comm, sizeof p->comm);
 	p->comm[sizeof p->comm - 1] = 0;
-	free(p->tls_library);
-	p->tls_library = NULL;
+	forget_libraries(p);
 	if (!set_string(&p->exe, path) || !set_string(&p->cmdline, line))
 		return FDTAPE_ERR_MEMORY;
 	/* What did not fit may be in /proc, while the process lives and is still this image. */

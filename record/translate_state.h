@@ -16,9 +16,9 @@ struct process {
 	char *cmdline;
 	char *build_id;
 	char *cgroup;
-	char *tls_library;      /* path of its libssl; NULL: not asked yet */
-	struct flow *flows;     /* open ones, newest first */
-	struct thread *threads; /* other than the leader, as far as they made a call */
+	char *tls_library[PROBE_LIBRARIES]; /* path of its libssl, ...; NULL: not asked yet */
+	struct flow *flows;                 /* open ones, newest first */
+	struct thread *threads;             /* other than the leader, as far as they made a call */
 };
 
 struct thread {
@@ -61,6 +61,7 @@ struct translate {
 	struct probes *probes;
 	bool payload; /* bytes are kept */
 	void (*image)(void *context, pid_t pid);
+	translate_mapped *mapped;
 	void *image_context;
 	struct map processes;   /* by pid */
 	struct map threads;     /* by tid; the processes' */

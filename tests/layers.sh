@@ -20,7 +20,7 @@ may() {
 }
 
 libc='(arpa/inet|assert|ctype|dirent|endian|errno|fcntl|fnmatch|inttypes|limits|math|poll|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|sys/(mman|resource|socket|stat|types|un|wait|uio))\.h'
-linux='(linux/(capability|types)|pthread|pwd|sched|stdatomic|sys/(ioctl|prctl|signalfd|syscall|utsname)|ucontext)\.h'
+linux='(linux/(capability|types)|pthread|pwd|sched|stdatomic|sys/(epoll|ioctl|prctl|signalfd|syscall|utsname)|ucontext)\.h'
 ours='(cli|map)\.h'
 api='fdtape/[a-z]*\.h'
 

@@ -106,17 +106,41 @@ enum fdtape_call {
 	FDTAPE_CALL_FORK = 1025, /* result: the child's pid */
 	FDTAPE_CALL_EXIT = 1026, /* result: the wait status, as in waitpid(2) */
 
-	/* Library calls: "openssl". The flow is of kind FDTAPE_KIND_LIBRARY: one SSL object's life. */
+	/* Library calls. The flow is of kind FDTAPE_KIND_LIBRARY: the life of one SSL object, GnuTLS session or
+	 * PRFileDesc. "openssl": */
 	FDTAPE_CALL_SSL_READ = 2048,
 	FDTAPE_CALL_SSL_READ_EX = 2049,
 	FDTAPE_CALL_SSL_WRITE = 2050,
 	FDTAPE_CALL_SSL_WRITE_EX = 2051,
 	FDTAPE_CALL_SSL_FREE = 2052,
+	FDTAPE_CALL_SSL_PEEK = 2053,
+	FDTAPE_CALL_SSL_PEEK_EX = 2054,
+	FDTAPE_CALL_SSL_WRITE_EX2 = 2055,
+	FDTAPE_CALL_SSL_SENDFILE = 2056,
+	FDTAPE_CALL_SSL_DO_HANDSHAKE = 2057,
+	FDTAPE_CALL_SSL_CONNECT = 2058,
+	FDTAPE_CALL_SSL_ACCEPT = 2059,
+	FDTAPE_CALL_SSL_SET_FD = 2060,
+	FDTAPE_CALL_SSL_SET_RFD = 2061,
+	FDTAPE_CALL_SSL_SET_WFD = 2062,
+	/* "gnutls" */
+	FDTAPE_CALL_GNUTLS_RECORD_RECV = 2112,
+	FDTAPE_CALL_GNUTLS_RECORD_RECV_SEQ = 2113,
+	FDTAPE_CALL_GNUTLS_RECORD_SEND = 2114,
+	FDTAPE_CALL_GNUTLS_RECORD_SEND2 = 2115,
+	FDTAPE_CALL_GNUTLS_HANDSHAKE = 2116,
+	FDTAPE_CALL_GNUTLS_DEINIT = 2117,
+	/* "nss": NSPR's, on files with a layer, as TLS is one */
+	FDTAPE_CALL_PR_READ = 2176,
+	FDTAPE_CALL_PR_WRITE = 2177,
+	FDTAPE_CALL_PR_RECV = 2178,
+	FDTAPE_CALL_PR_SEND = 2179,
+	FDTAPE_CALL_PR_CLOSE = 2180,
 };
 
 /* "read", "SSL_write_ex", ...; NULL for a number that this build does not know. */
 FDTAPE_API const char *fdtape_call_name(uint32_t call);
-/* "syscall", "io_uring", "process", "openssl"; NULL for a number that this build does not know. */
+/* "syscall", "io_uring", "process", "openssl", "gnutls", "nss"; NULL for a number that this build does not know. */
 FDTAPE_API const char *fdtape_call_module(uint32_t call);
 /* Whether the call's events may carry bytes (fdtape_event.bytes): 1, 0; 0 for a number that this build does not know.
  */
@@ -184,7 +208,9 @@ struct fdtape_event {
 	 *           ioctl: [0] request
 	 *           io_uring_accept: [0] flow of the accepted fd (result), [1] flags, [2] opcode
 	 *           io_uring_* else: [0] length asked for, [1] flags, [2] opcode
-	 *           SSL_*: [0] length asked for */
+	 *           SSL_set_fd, SSL_set_rfd, SSL_set_wfd: [0] the fd, [1] its flow
+	 *           SSL_sendfile: [0] length asked for, [1] the file's fd, [2] offset in it
+	 *           SSL_*, gnutls_*, PR_* else: [0] length asked for, [1] PR_recv, PR_send: flags */
 	uint64_t arg[3];
 	/* The captured bytes; NULL when captured is 0. When reading: owned by the reader, valid until its next call. */
 	const uint8_t *data;
