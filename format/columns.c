@@ -428,7 +428,8 @@ static void put_strip(struct columns *c, ZSTD_CCtx *zstd, size_t column, unsigne
 {
 	const struct bytebuf *strip = &c->strip[column][s];
 	size_t begin = body->len;
-	unsigned form = FORM_CRITICAL | s << FORM_STRIP_SHIFT;
+	/* What version 1.0 does not know, it is to pass over. */
+	unsigned form = (column == GUESS_PEER ? 0 : FORM_CRITICAL) | s << FORM_STRIP_SHIFT;
 
 	if (s == STRIP_BITS)
 		bytebuf_append(body, strip->data, strip->len);
