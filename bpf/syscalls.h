@@ -123,7 +123,8 @@ static __always_inline bool take_message(struct payload_scratch *s, u64 address,
 	s->call.arg[0] = message.iovlen;
 	s->iov = message.iov;
 	s->iovs = message.iovlen;
-	if (dgram)
+	/* With a length of 0 there is none, whatever stands there. */
+	if (dgram && message.namelen)
 		read_peer(s, message.name);
 	if (message.control && message.controllen > sizeof(struct user_cmsghdr)) {
 		struct user_cmsghdr control;
