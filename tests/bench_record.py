@@ -108,17 +108,17 @@ class Tool:
         self.lost, self.said = [], ""
 
     @contextlib.contextmanager
-    def running(self, work, pid, port=0):
+    def running(self, work, pid, port=0, ssl=""):
         """The tool at work; `self.size` is what it wrote."""
         out, said = os.path.join(work, "out"), os.path.join(work, "said")
-        command = [part.format(pid=pid, port=port, out=out) for part in self.command]
+        command = [part.format(pid=pid, port=port, out=out, ssl=ssl) for part in self.command]
         if not command:
             yield
             return
         if not shutil.which(command[0]):
             raise Unavailable("it is not installed")
         with open(said, "w") as file:
-            process = start(*command, cpu=CLIENT_CPU, stdout=file, stderr=file)
+            process = self.process = start(*command, cpu=CLIENT_CPU, stdout=file, stderr=file)
         try:
             wait_for(os.path.join(work, self.where), self.ready, process, said)
             time.sleep(self.settle)
@@ -144,7 +144,8 @@ def lost_by_recorder(said):
         raise Unavailable("no closing line: " + said[-200:])
     events = re.search(r"(\d+) x ring_full", said)
     asked = re.search(r"x snaplen \((\d+) bytes\)", said)
-    return int(found[1]) - (int(asked[1]) if asked else 0) + (int(events[1]) if events else 0)
+    # Calls that end while the recorder does can be among what was not asked for, but not among what was carried.
+    return max(0, int(found[1]) - (int(asked[1]) if asked else 0)) + (int(events[1]) if events else 0)
 
 
 def lost_by_tcpdump(said):
@@ -159,21 +160,11 @@ def nothing():
     return Tool("nothing (control)", [], "")
 
 
-def libssl():
-    """The library that nginx has."""
-    for line in subprocess.run(["ldd", shutil.which("nginx")], capture_output=True, text=True).stdout.splitlines():
-        if "libssl" in line:
-            return os.path.realpath(line.split()[2])
-    return None
-
-
 def bpftrace(name, enter, leave):
     """Probes on SSL_read and SSL_write. It says when it begins to attach, not when it has done so."""
-    ssl = libssl()
-    program = "".join(f"uprobe:{ssl}:{f} {{ {enter} }} uretprobe:{ssl}:{f} {{ {leave} }} " for f in ("SSL_read", "SSL_write"))
-    # {pid} and the like are filled in later.
-    return Tool(name, ["bpftrace", "-o", "{out}", "-e", program.replace("{", "{{").replace("}", "}}")], "Attaching",
-                where="out", settle=2.0)
+    program = "".join(f"uprobe:{{ssl}}:{f} {{{{ {enter} }}}} uretprobe:{{ssl}}:{f} {{{{ {leave} }}}} "
+                      for f in ("SSL_read", "SSL_write"))
+    return Tool(name, ["bpftrace", "-o", "{out}", "-e", program], "Attaching", where="out", settle=2.0)
 
 
 def tools(which=None):
@@ -188,7 +179,7 @@ def tools(which=None):
         "strace": Tool("strace -f with payload", ["strace", "-f", "-e", "trace=network,read,write", "-s", "65535", "-o",
                                                   "{out}", "-p", "{pid}"], "attached"),
         "bpftrace": bpftrace("bpftrace printing SSL_read/SSL_write", "@buffer[tid] = arg1;",
-                             'if (retval > 0) { printf("%d %s\\n", retval, str(@buffer[tid], retval)); } '
+                             'if (retval > 0) {{ printf("%d %s\\n", retval, str(@buffer[tid], retval)); }} '
                              "delete(@buffer[tid]);"),
         "empty": bpftrace("bpftrace, the same probes empty", "", ""),
     }
@@ -233,9 +224,20 @@ class Nginx:
             self.port = s.getsockname()[1]
         with open(work + "/nginx.conf", "w") as file:
             file.write(self.CONF.format(work=work, port=self.port))
-        self.process = start("nginx", "-e", "/dev/null", "-c", work + "/nginx.conf", cpu=SERVER_CPU)
+        self.copy_libraries()
+        self.process = start("nginx", "-e", "/dev/null", "-c", work + "/nginx.conf", cpu=SERVER_CPU,
+                             env={**os.environ, "LD_LIBRARY_PATH": work + "/lib"})
         self.pid = self.process.pid
         self.check()
+
+    def copy_libraries(self):
+        """Probes are on a file: in one of our own there are none but of the tool that is measured."""
+        os.makedirs(self.work + "/lib", exist_ok=True)
+        for line in subprocess.run(["ldd", shutil.which("nginx")], capture_output=True, text=True).stdout.splitlines():
+            if re.search("lib(ssl|crypto)", line):
+                shutil.copy(line.split()[2], self.work + "/lib")
+                if "libssl" in line:
+                    self.ssl = os.path.join(self.work, "lib", os.path.basename(line.split()[2]))
 
     def url(self, name):
         return f"https://127.0.0.1:{self.port}/{name}"
@@ -336,7 +338,7 @@ def part_nginx(a, name="1k", only=None):
     try:
         with nginx.loaded(name):
             bare, rates, cpu, failed = interleaved(lambda: Window(loopback_bytes, nginx.pid, a.window), some, a.rounds,
-                                                   lambda tool: tool.running(a.work, nginx.pid, nginx.port))
+                                                   lambda tool: tool.running(a.work, nginx.pid, nginx.port, nginx.ssl))
     finally:
         nginx.stop()
     middle = {n: statistics.median(r) for n, r in rates.items() if r}
@@ -454,7 +456,7 @@ def part_connections(a):
     try:
         with nginx.loaded("1k", "-H", "Connection: close"):
             bare, rates, cpu, failed = interleaved(lambda: Window(connections_made, nginx.pid, a.window), some, a.rounds,
-                                                   lambda tool: tool.running(a.work, nginx.pid, nginx.port))
+                                                   lambda tool: tool.running(a.work, nginx.pid, nginx.port, nginx.ssl))
     finally:
         nginx.stop()
     say(f"  bare: {statistics.median(w.rate for w in bare):.0f} connections/s, "
