@@ -69,6 +69,7 @@ pkgs_record  := libbpf libelf libcap-ng libseccomp
 pkgs_replay  := libcrypto
 pkgs_analyze := jansson libcrypto
 pkgs_tests   := cmocka jansson libssl libcrypto
+pkgs_testdata := libzstd
 
 cflags = $(shell $(PKG_CONFIG) --cflags $(foreach p,$(1),$(pkgs_$(p))))
 libs   = $(shell $(PKG_CONFIG) --libs $(foreach p,$(1),$(pkgs_$(p))))
@@ -152,7 +153,8 @@ $(call objs,record): | $(SKELS)
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
         libbpf-dev libelf-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
-        nginx-light curl openssl tshark zstd jq mandoc procps \
+        nginx-light apache2 apache2-utils redis-server postgresql nodejs \
+        curl openssl tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
         qemu-system-x86 busybox-static
 
@@ -180,6 +182,13 @@ $(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_PARTS)
 $(B)/tests/test_record_%: $(B)/tests/test_record_%.o $(call parts,record) $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format record tests)
 
+# What the suites need besides: a printer of items, and the maker of a golden tape.
+TEST_TOOLS = $(B)/tests/dump $(B)/tests/golden
+$(B)/tests/dump: $(B)/tests/dump.o $(LIB)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format tests)
+$(B)/tests/golden: $(B)/testdata/golden.o $(LIB)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format)
+
 # Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. In one build the
 # checksums of a tape are not looked at, which a fuzzer would never get past; in the other (_hashed) they are, and the
 # fuzzers of the tape repair them behind each mutation.
@@ -200,17 +209,18 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 check: deps
 	$(Q)$(MAKE) -j$(JOBS) check-all
 
-check-all: all $(UNIT) $(if $(SAN),,$(FUZZ) $(LIVE))
+check-all: all $(UNIT) $(TEST_TOOLS) $(if $(SAN),,$(FUZZ) $(LIVE))
 	$(Q)$(if $(SAN),,$(MAKE) SAN=address,undefined all-tests)
 	$(Q)$(RUN) $(if $(SAN),unit cli,layers unit cli install live reader sanitizers portable fuzz)
 
 # What a run of the suites `unit` and `cli` needs.
 .PHONY: all-tests
-all-tests: all $(UNIT)
+all-tests: all $(UNIT) $(TEST_TOOLS)
 
 check-unit check-cli check-sanitizers: all-tests
 	$(Q)$(RUN) $(@:check-%=%)
-check-live: $(LIVE)
+check-live: $(LIVE) $(TEST_TOOLS)
+check-reader: all $(TEST_TOOLS)
 check-layers check-install check-portable check-live check-reader: all
 	$(Q)$(RUN) $(@:check-%=%)
 check-fuzz: $(FUZZ)

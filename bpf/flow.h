@@ -23,7 +23,7 @@
  */
 #include <bpf/bpf_endian.h>
 
-#include "bpf/choice.h"
+#include "bpf/judge.h"
 
 /* include/fdtape/types.h belongs to the C library's world; these are its numbers. */
 enum {

@@ -209,6 +209,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	unsigned int in_execve : 1;
 	u64 start_time; /* CLOCK_MONOTONIC */
 	char comm[16];
 	struct task_struct *real_parent;

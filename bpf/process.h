@@ -72,6 +72,7 @@ int BPF_PROG(fdtape_exec, struct task_struct *task, int old_pid, struct linux_bi
 	record->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	record->uid = BPF_CORE_READ(task, cred, euid.val);
 	record->started = BPF_CORE_READ(task, group_leader, start_time);
+	record->inode = BPF_CORE_READ(mm, exe_file, f_inode, i_ino);
 	record->path_len = copy_path(record->path, path);
 	args = BPF_CORE_READ(mm, arg_start);
 	len = BPF_CORE_READ(mm, arg_end) - args;
@@ -92,6 +93,8 @@ int BPF_PROG(fdtape_rename, struct task_struct *task, const char *comm)
 	record.tgid = task->tgid;
 	record.tid = task->pid;
 	if (!is_chosen(record.tgid))
+		return 0;
+	if (bpf_core_field_exists(task->in_execve) && BPF_CORE_READ_BITFIELD_PROBED(task, in_execve))
 		return 0;
 	record.time = bpf_ktime_get_ns();
 	bpf_probe_read_kernel_str(record.comm, sizeof record.comm, comm);

@@ -61,7 +61,8 @@ void group_clear(struct group *g);
 int group_of(const struct block *b, uint64_t *first_seq, struct diag *diag);
 /* Whether the body of a block is needed for a choice; by its header and its directory. */
 bool group_wants(const void *choice, const struct block *b);
-/* Takes in a block of the group, as far as it is chosen; without its body when that is not wanted. 0, FDTAPE_ERR_MEMORY, or an error that is said. */
+/* Takes in a block of the group, as far as it is chosen; without its body when that is not wanted. 0,
+ * FDTAPE_ERR_MEMORY, or an error that is said. */
 int group_add(struct group *g, const struct block *b);
 /* Records that were passed over because their type is not known; to be asked when all items were given. */
 uint64_t group_unknown_records(const struct group *g);

@@ -28,8 +28,9 @@ struct walker {
 	uint64_t behind; /* where the next block is, behind one of which only the directory was read; 0: it was not */
 };
 
-/* The next block: 1; its stored bytes (of one that is not wanted, the directory) are valid until the next call. 0: the input has no more. Otherwise an error that
- * is said to the diag: FDTAPE_ERR_DAMAGED, then call again; every other one is final. */
+/* The next block: 1; its stored bytes (of one that is not wanted, the directory) are valid until the next call. 0: the
+ * input has no more. Otherwise an error that is said to the diag: FDTAPE_ERR_DAMAGED, then call again; every other one
+ * is final. */
 int walker_next(struct walker *w, struct block *b);
 
 /* Goes to the place of a block of the section that should be there. Needs an input of `size`. */

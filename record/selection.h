@@ -13,7 +13,7 @@
  * What is to be recorded. Each list is one question; an empty one asks nothing. Of one list any entry will do, and
  * every list that has entries must agree: `--exe nginx --exe node --uid 33` is (nginx or node) and uid 33.
  *
- * The probes judge the same questions in the kernel (bpf/choice.h); choice_matches() judges the processes that run
+ * The probes judge the same questions in the kernel (bpf/judge.h); choice_matches() judges the processes that run
  * already when recording begins.
  */
 #define CHOICE_EXES        8
@@ -58,7 +58,7 @@ static inline bool choice_asks_image(const struct choice *c)
 /* exe and comm only: pids are listed, and the kernel asks for uid, cgroup and port at each call. */
 bool choice_matches(const struct choice *choice, const struct procfs_process *process);
 
-/* fnmatch() for the patterns above, without classes: the same rules as in bpf/choice.h. */
+/* fnmatch() for the patterns above, without classes: the same rules as in bpf/judge.h. */
 bool choice_pattern_matches(const char *pattern, const char *path);
 
 #endif

@@ -6,7 +6,6 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 : "${BIN:?is the build folder}"
-: "${CC:=cc}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 n=0 status=0
@@ -26,7 +25,7 @@ skip() { # NAME REASON
 
 # both TAPE: the items and the exit status of both.
 both() {
-	"$work/dump" "$1" >"$work/c" 2>"$work/c.stderr"
+	"$BIN/tests/dump" "$1" >"$work/c" 2>"$work/c.stderr"
 	c=$?
 	python3 -B tests/reader.py "$1" >"$work/py" 2>"$work/py.stderr"
 	py=$?
@@ -67,12 +66,6 @@ sound() {
 	sed 's/^/# /' "$work/py.stderr"
 	return 1
 }
-
-flags=$(pkg-config --libs libzstd libxxhash libcrypto 2>/dev/null) || flags="-lzstd -lxxhash -lcrypto"
-# shellcheck disable=SC2086
-$CC -std=gnu11 -O1 -Wall -Wextra -Iinclude -o "$work/dump" tests/dump.c "$BIN/libfdtape.a" $flags 2>"$work/cc"
-result "dump.c builds against libfdtape.a"
-[ $status = 0 ] || { sed 's/^/# /' "$work/cc"; exit 1; }
 
 find testdata -name '*.tape' | LC_ALL=C sort >"$work/tapes"
 while read -r tape; do

@@ -66,7 +66,8 @@ struct fdtape_choice {
  *  - of each other group that concerns the choice and does not begin after `to`: the secrets;
  *  - before a chosen group, unless it follows on a chosen one or begins the section: the definitions that are in force
  *    there, as far as they are known: the latest clock, the latest definition of each process, by pid, of each chosen
- *    flow that is not closed, by id, and the latest name of each thread, by pid and tid. They may have been given before.
+ *    flow that is not closed, by id, and the latest name of each thread, by pid and tid. They may have been given
+ *    before.
  *
  * The result is the same whether the input is a file, memory or a pipe, and whether the tape's index is whole, damaged
  * or not there; but damage that is in what is not read is not reported. That is so without an index as well, where the

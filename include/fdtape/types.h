@@ -5,8 +5,8 @@
 /*
  * The data model of a tape: what a recording consists of, whoever recorded it.
  *
- * A tape is a sequence of *items*: definitions (clock, process, thread, flow), events, secrets and losses, in the order in
- * which the recorder saw them. An item refers only to what was defined before it.
+ * A tape is a sequence of *items*: definitions (clock, process, thread, flow), events, secrets and losses, in the order
+ * in which the recorder saw them. An item refers only to what was defined before it.
  *
  * Times are nanoseconds of CLOCK_MONOTONIC of the recorded host unless a name says otherwise.
  * Numbers that are not known to this build (of a call, a kind, a reason, a flag, ...) are given as they are on the
@@ -171,6 +171,7 @@ struct fdtape_event {
 	 *           vmsplice: [0] number of iovecs, [1] flags
 	 *           socket: [0] domain, [1] type, [2] protocol
 	 *           socketpair: [0] domain, [1] first fd << 32 | second fd, [2] type
+	 *           pipe, pipe2: [0] flags, [1] first fd << 32 | second fd
 	 *           accept, accept4: [0] flow of the accepted fd (result)
 	 *           bind: [0] address family
 	 *           listen: [0] backlog

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef CHOICE_BPF_H
-#define CHOICE_BPF_H
+#ifndef JUDGE_H
+#define JUDGE_H
 
 /*
  * Whether a process is recorded (record/selection.h has the meaning; record/probes.c fills `choice`).
