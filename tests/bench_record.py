@@ -312,7 +312,7 @@ def interleaved(measure, some, rounds, run):
             except Unavailable as why:
                 failed[name] = str(why)
                 continue
-            time.sleep(0.2)
+            time.sleep(0.1)
             bare.append(measure())
             rates[name].append(2 * found.rate / (bare[-2].rate + bare[-1].rate))
             cpu[name].append(2 * found.cpu / (bare[-2].cpu + bare[-1].cpu))
@@ -357,7 +357,7 @@ def part_nginx(a, name="1k", only=None):
 
 
 def part_nginx_64k(a):
-    part_nginx(a, "64k", ["nothing", "lean", "default", "keys", "tcpdump"])
+    part_nginx(a, "64k", ["nothing", "lean", "keys", "default", "tcpdump"])
 
 
 # ---- single calls ---------------------------------------------------------------------------------------------------
@@ -450,7 +450,6 @@ def part_rates(a):
 def part_connections(a):
     some = {"nothing": nothing(), "off": recorder("fdtape-record --tls off", "--tls", "off"),
             "keys": recorder("fdtape-record --tls keys", "--tls", "keys"),
-            "lean-off": recorder("fdtape-record --lean --tls off", "--lean", "--tls", "off"),
             "lean": recorder("fdtape-record --lean", "--lean")}
     nginx = Nginx(a.work)
     try:
@@ -501,7 +500,7 @@ def main():
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS) + " (default: all)")
     parser.add_argument("--only", type=lambda text: text.split(","), help="these tools: " + ", ".join(tools(None)))
     parser.add_argument("--rounds", type=int, default=5, help="of which the median is told (default 5)")
-    parser.add_argument("--window", type=float, default=1.0, help="seconds (default 1)")
+    parser.add_argument("--window", type=float, default=0.8, help="seconds (default 0.8)")
     parser.add_argument("--seconds", type=float, default=3.0, help="for which a rate must go without loss (default 3)")
     parser.add_argument("--nice", type=int, default=0, help="of everything that is started: where others use the CPUs, -10")
     a = parser.parse_args()
