@@ -140,22 +140,7 @@ def refused():
             equal("one line", (done.stderr.count(b"\n"), b"refuses BPF to this user" in done.stderr), (1, True))
 
 
-RESPONDER = r"""
-import socket, struct, sys, threading
-# A DNS server that knows one answer, on an unconnected socket of each address that it is given.
-def serve(s):
-    while True:
-        query, peer = s.recvfrom(4096)
-        end = query.index(b"\0", 12) + 5
-        s.sendto(query[:2] + b"\x84\0" + query[4:6] + b"\0\1\0\0\0\0" + query[12:end] +
-                 b"\xc0\x0c" + query[end - 4:end] + struct.pack(">IH4B", 60, 4, 192, 0, 2, 1), peer)
-for address in sys.argv[2:]:
-    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind((address, int(sys.argv[1])))
-    threading.Thread(target=serve, args=(s,), daemon=True).start()
-ready = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-threading.Event().wait()
-"""
+DNS_SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dns_server.py")
 
 
 def packets(capture):
@@ -172,7 +157,7 @@ def dns():
         tape, capture, cut = f"{folder}/dns.tape", f"{folder}/dns.pcapng", f"{folder}/cut.tape"
         port = free_port()
         hosts = {"127.0.0.1": "four.example", "::1": "six.example"}
-        with server(sys.executable, "-c", RESPONDER, str(port), *hosts, port=port) as process:
+        with server(sys.executable, DNS_SERVER, str(port), *hosts, port=port) as process:
             # The server, whose sockets are not connected.
             with recording(tape, "-p", str(process.pid)):
                 for host, name in hosts.items():
