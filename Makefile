@@ -156,7 +156,8 @@ DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-c
         nginx-light apache2 apache2-utils redis-server postgresql nodejs \
         curl openssl bind9-dnsutils tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
-        qemu-system-x86 busybox-static
+        qemu-system-x86 busybox-static \
+        wget gnutls-bin golang-go libnss3-tools nodejs stunnel4 postgresql
 
 # Installs what is missing as root; as anybody else says what to install, and stops.
 deps:

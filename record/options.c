@@ -23,6 +23,8 @@ enum {
 	KEY_PORT,
 	KEY_TRACE,
 	KEY_TLS,
+	KEY_LIBRARY,
+	KEY_SYMBOLS,
 	KEY_LEAN,
 	KEY_FILES,
 	KEY_SNAPLEN,
@@ -50,6 +52,8 @@ static const struct cli_option table[] = {
         {KEY_TRACE, "bpf-trace", "SPEC", "the same"},
         {KEY_TLS, NULL, NULL, "What of them:"},
         {KEY_TLS, "tls", "MODE", "off; keys: handshake secrets; calls: SSL_read, SSL_write; auto: both (default)"},
+        {KEY_LIBRARY, "library", "FILE", "probe this library or program for TLS too, whoever runs it"},
+        {KEY_SYMBOLS, "symbols", "FILE", "where its functions are, if it is stripped: as nm prints them"},
         {KEY_LEAN, "lean", NULL, "for production: sockets only, no durations of calls, --tls keys"},
         {KEY_FILES, "files", "[=payload]", "calls on files and pipes too; with =payload their bytes as well"},
         {KEY_SNAPLEN, "snaplen", "SIZE", "keep at most SIZE payload bytes of each call; the length is always kept"},
@@ -121,6 +125,27 @@ static size_t parse_ring(const struct cli *c)
 	return size;
 }
 
+/* ---- files with TLS --------------------------------------------------------------------------------------------- */
+
+static void add_library(struct options *o, const char *path)
+{
+	if (o->n_libraries == OPTIONS_LIBRARIES)
+		cli_die(CLI_USAGE, "option '--library' can be given %d times", OPTIONS_LIBRARIES);
+	o->library[o->n_libraries++].path = path;
+}
+
+/* They are of the library before them. */
+static void add_symbols(struct options *o, const char *path)
+{
+	struct options_library *library = o->n_libraries ? &o->library[o->n_libraries - 1] : NULL;
+
+	if (!library)
+		cli_die(CLI_USAGE, "--symbols says where the functions of a --library FILE are; give that before it");
+	if (library->symbols)
+		cli_die(CLI_USAGE, "--library %s has --symbols %s already", library->path, library->symbols);
+	library->symbols = path;
+}
+
 /* ---- what goes together ----------------------------------------------------------------------------------------- */
 
 static void check_choice(struct options *o)
@@ -155,6 +180,9 @@ static void settle_modules(struct options *o, bool tls_given)
 		o->tls = TLS_OFF;
 	else if (!tls_given && o->lean)
 		o->tls = TLS_KEYS;
+	if (o->n_libraries && o->tls == TLS_OFF)
+		cli_die(CLI_USAGE,
+		        "--library is probed for TLS, which is left out here; say --tls auto, keys or calls");
 	o->tls_asked = tls_given && o->tls != TLS_AUTO && o->tls != TLS_OFF;
 }
 
@@ -225,6 +253,12 @@ void options_parse(struct options *o, int argc, char **argv)
 		case KEY_TLS:
 			o->tls = parse_tls(&c);
 			tls_given = true;
+			break;
+		case KEY_LIBRARY:
+			add_library(o, c.value);
+			break;
+		case KEY_SYMBOLS:
+			add_symbols(o, c.value);
 			break;
 		case KEY_LEAN:
 			o->lean = true;

@@ -25,12 +25,21 @@ enum module {
 	MODULE_PROCESS = 16,
 };
 
+#define OPTIONS_LIBRARIES 16
+
+struct options_library {
+	const char *path;
+	const char *symbols; /* NULL: it has its own */
+};
+
 struct options {
 	const char *output; /* NULL: a name made of the time */
 	struct choice choice;
 	int modules;    /* enum module; 0: none was named */
 	int tls;        /* enum tls_mode */
 	bool tls_asked; /* by --tls, with another mode than auto: then a recording without it is a failure */
+	struct options_library library[OPTIONS_LIBRARIES];
+	size_t n_libraries;
 	bool files, files_payload;
 	bool lean;
 	uint64_t snaplen; /* UINT64_MAX: whole payloads */

@@ -136,6 +136,23 @@ static void attach_mapped(void *context, pid_t pid, const char *seen, uint64_t i
 		attach_process(context, pid);
 }
 
+/* What was named must be there, and be what it was named for. */
+static int attach_given(struct recorder *r)
+{
+	for (size_t i = 0; i < r->options.n_libraries; i++) {
+		const struct options_library *library = &r->options.library[i];
+		int n = probes_attach_given(r->probes, library->path, library->symbols);
+
+		if (n < 0) {
+			cli_warn("--library: %s", probes_message(r->probes));
+			return -1;
+		}
+		if (n > 0 && r->options.verbosity > 0)
+			cli_warn("%d TLS functions probed in %s", n, library->path);
+	}
+	return 0;
+}
+
 static int start_probes(struct recorder *r)
 {
 	struct fdtape_clock clock = clocks();
@@ -166,6 +183,8 @@ static int start_probes(struct recorder *r)
 		return -1;
 	}
 	translate_on_image(r->translate, attach_process, attach_mapped, r);
+	if (attach_given(r) != 0)
+		return -1;
 	if (r->options.tls != TLS_OFF)
 		libraries_of_system(attach_file, r);
 	return r->tls_refused && r->options.tls_asked ? -1 : 0;

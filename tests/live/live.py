@@ -229,6 +229,10 @@ def bpf_refused():
     return done.stderr.decode(errors="replace").splitlines()[0] if done.returncode == 125 else None
 
 
+class Skip(Exception):
+    """Raised by a test: what this machine lacks for it."""
+
+
 def main(*tests):
     """Runs tests (functions, named and described by themselves) and reports in TAP."""
     reason, failed = bpf_refused(), 0
