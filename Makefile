@@ -6,6 +6,7 @@
 # make check-kernels  the recorder on Linux 5.10, 6.1 and 6.12, under QEMU (fetches kernels)
 # make fuzz T=60  run each fuzzer for T seconds
 # make bench-format  measure the tape, as ratios in one run
+# make bench-record  measure what recording costs, likewise (root; PARTS="nginx calls": these parts only)
 # make deps       install what building and testing need (Debian)
 # make install    honours DESTDIR and PREFIX
 # make format     let clang-format lay out the sources
@@ -152,7 +153,8 @@ $(call objs,record): | $(SKELS)
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
         libbpf-dev libelf-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
-        nginx-light curl openssl tshark zstd jq mandoc procps \
+        nginx-light apache2 apache2-utils redis-server postgresql nodejs \
+        curl openssl bind9-dnsutils tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
         qemu-system-x86 busybox-static \
         wget gnutls-bin golang-go libnss3-tools nodejs stunnel4 postgresql
@@ -218,7 +220,7 @@ all-tests: all $(UNIT) $(TEST_TOOLS)
 
 check-unit check-cli check-sanitizers: all-tests
 	$(Q)$(RUN) $(@:check-%=%)
-check-live: $(LIVE)
+check-live: $(LIVE) $(TEST_TOOLS)
 check-reader: all $(TEST_TOOLS)
 check-layers check-install check-portable check-live check-reader: all
 	$(Q)$(RUN) $(@:check-%=%)
@@ -266,12 +268,18 @@ docs-kernels:
 #
 # Ratios in one run, beside their bars (docs/performance.md). wrk, if it is there, loads nginx; else curl does.
 
-.PHONY: bench-format
+.PHONY: bench-format bench-record
 $(B)/tests/bench_format: $(B)/tests/bench_format.o $(B)/tests/bench_mix.o $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format) -lm
 
 bench-format: $(B)/tests/bench_format $(B)/$(NAME)-record
 	$(Q)BIN=$(abspath $(B)) sh tests/bench_format.sh
+
+$(B)/tests/bench_calls: $(B)/tests/bench_calls.o
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
+
+bench-record: $(B)/tests/bench_calls $(B)/$(NAME)-record
+	$(Q)BIN=$(abspath $(B)) python3 tests/bench_record.py $(PARTS)
 
 demo: deps
 	$(Q)$(MAKE) -j$(JOBS) all

@@ -40,7 +40,8 @@ struct capture {
 	struct play play;
 	struct plan plan;
 	struct pcapng file;
-	uint64_t flows; /* written */
+	uint64_t flows;   /* written */
+	uint64_t no_peer; /* datagrams that were not, because it is not known who sent or got them */
 };
 
 /* ---- the first pass --------------------------------------------------------------------------------------------- */
@@ -107,15 +108,18 @@ static void put_segments(struct capture *view, struct conversation *c, enum fdta
 	}
 }
 
-static void put_datagram(struct capture *view, struct conversation *c, enum fdtape_dir dir, uint64_t time,
-                         const uint8_t *data, uint64_t len)
+static void put_datagram(struct capture *view, struct conversation *c, enum fdtape_dir dir,
+                         const struct player_piece *piece)
 {
 	struct packet_path path = tcp_path(&c->tcp, dir);
-	size_t n = len < PACKET_UDP_DATA_MAX ? (size_t)len : PACKET_UDP_DATA_MAX;
+	size_t n = piece->len < PACKET_UDP_DATA_MAX ? (size_t)piece->len : PACKET_UDP_DATA_MAX;
 	uint8_t head[PACKET_HEAD_MAX];
-	size_t head_len = packet_udp(head, &path, data, n);
 
-	put_packet(view, c, dir, time, head, head_len, data, n);
+	if (piece->peer ? !plan_path(&path, &c->flow->def.local, piece->peer, dir) : !c->plan->connected) {
+		view->no_peer++;
+		return;
+	}
+	put_packet(view, c, dir, piece->wall, head, packet_udp(head, &path, piece->data, n), piece->data, n);
 }
 
 /* ---- opening a connection --------------------------------------------------------------------------------------- */
@@ -254,7 +258,7 @@ static int on_wire(void *context, struct player_flow *flow, enum fdtape_dir dir,
 		return 0;
 	switch (c->plan->rendering) {
 	case RENDER_DATAGRAMS:
-		put_datagram(context, c, dir, piece->wall, piece->data, piece->len);
+		put_datagram(context, c, dir, piece);
 		break;
 	case RENDER_CLEAR:
 	case RENDER_SEALED:
@@ -326,6 +330,9 @@ static void put_report(const struct capture *view)
 		    plan->twins);
 	if (plan->no_ip)
 		say("%" PRIu64 " left out: neither TCP nor UDP", plan->no_ip);
+	if (view->no_peer)
+		say("%" PRIu64 " datagram%s left out: it is not known who sent or got %s", view->no_peer,
+		    view->no_peer == 1 ? "" : "s", view->no_peer == 1 ? "it" : "them");
 	if (plan->no_address)
 		say("%" PRIu64 " left out: addresses not known", plan->no_address);
 }

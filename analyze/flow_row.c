@@ -36,11 +36,26 @@ bool flow_is_idle(const struct player_flow *flow)
 	       (flow->def.flags & FDTAPE_FLOW_LISTENS || !other_end);
 }
 
+enum {
+	PEERS_TEXT_MAX = 40
+};
+
+/* How many others its datagrams came from or went to. */
+static void put_peers(char out[static PEERS_TEXT_MAX], const struct player_flow *flow)
+{
+	bool connected = flow->def.remote.family != FDTAPE_FAMILY_NONE;
+
+	*out = '\0';
+	if (flow->peers)
+		snprintf(out, PEERS_TEXT_MAX, ", %" PRIu64 "%s peer%s", flow->peers, connected ? " more" : "",
+		         flow->peers == 1 ? "" : "s");
+}
+
 /* Where the other end is; what the fd is when it is no connection. */
 static void add_peer(struct table_row *row, const struct player_flow *flow)
 {
 	const struct fdtape_flow *def = &flow->def;
-	char address[TEXT_ADDRESS_MAX], text[TEXT_ADDRESS_MAX + 32];
+	char address[TEXT_ADDRESS_MAX], text[TEXT_ADDRESS_MAX + 32 + PEERS_TEXT_MAX];
 	const char *proto = words_proto(def->proto), *remote = text_address(address, &def->remote);
 
 	if (def->kind != FDTAPE_KIND_SOCKET) {
@@ -52,12 +67,17 @@ static void add_peer(struct table_row *row, const struct player_flow *flow)
 	} else if (def->flags & FDTAPE_FLOW_LISTENS) {
 		remote = text_address(address, &def->local);
 		snprintf(text, sizeof text, "listens on %s", remote ? remote : "?");
+	} else if (!remote && flow->peers == 1) {
+		remote = text_address(address, &flow->first_peer);
+		snprintf(text, sizeof text, "%s %s", proto, remote ? remote : "?");
 	} else if (!remote) {
 		remote = text_address(address, &def->local);
 		snprintf(text, sizeof text, "%s%s%s", proto, remote ? " of " : "", remote ? remote : "");
+		put_peers(text + strlen(text), flow);
 	} else {
 		snprintf(text, sizeof text, "%s%s%s", def->proto == FDTAPE_PROTO_TCP ? "" : proto,
 		         def->proto == FDTAPE_PROTO_TCP ? "" : " ", remote);
+		put_peers(text + strlen(text), flow);
 	}
 	table_row_add(row, text);
 }

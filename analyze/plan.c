@@ -142,6 +142,28 @@ static bool set_ends(struct planned *p, const struct fdtape_flow *def)
 	return set_end(&p->remote, &def->remote, p->ipv6) && set_end(&p->local, &def->local, p->ipv6) && p->remote.port;
 }
 
+/* A socket that is bound to all addresses does not say which of them a datagram came to. */
+static void set_local(struct packet_end *end, const struct fdtape_address *local, bool ipv6)
+{
+	if (!set_end(end, local, ipv6))
+		*end = (struct packet_end){.port = local->port};
+}
+
+bool plan_path(struct packet_path *path, const struct fdtape_address *local, const struct fdtape_address *peer,
+               enum fdtape_dir dir)
+{
+	struct packet_end here, there;
+
+	memset(&there, 0, sizeof there);
+	path->ipv6 = peer->family == FDTAPE_FAMILY_IPV6 && !is_mapped(peer);
+	if (!set_end(&there, peer, path->ipv6))
+		return false;
+	set_local(&here, local, path->ipv6);
+	path->from = dir == FDTAPE_OUT ? here : there;
+	path->to = dir == FDTAPE_OUT ? there : here;
+	return true;
+}
+
 /* ---- the choice ------------------------------------------------------------------------------------------------- */
 
 static enum rendering choose(const struct plan *plan, const struct planned *p, const struct tls_info *tls)
@@ -176,7 +198,8 @@ void plan_flow_closed(struct plan *plan, struct player_flow *flow)
 		plan->no_address += !flow->bound && p->bytes;
 		return;
 	}
-	if (!ip || !set_ends(p, &flow->def)) {
+	p->connected = ip && set_ends(p, &flow->def);
+	if (!p->connected && !(ip && flow->def.proto == FDTAPE_PROTO_UDP && flow->peers)) {
 		plan->no_ip += !ip && p->bytes;
 		plan->no_address += ip && p->bytes;
 		return;
@@ -265,7 +288,7 @@ struct group {
 
 static bool belongs(const struct group *group, const struct planned *p)
 {
-	return group->best && compare_connections(group->best, p) == 0 &&
+	return group->best && group->best->connected && p->connected && compare_connections(group->best, p) == 0 &&
 	       (!group->until[side_of(p)] || p->opened <= group->until[side_of(p)]);
 }
 

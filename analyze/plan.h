@@ -34,6 +34,7 @@ struct planned {
 	enum rendering rendering;
 	bool udp, ipv6;
 	struct packet_end local, remote;
+	bool connected; /* remote is known; else each datagram has its own */
 	bool local_is_client;
 	bool handshake; /* the connection began within the recording */
 	uint64_t opened, closed;
@@ -57,6 +58,9 @@ void plan_piece(struct plan *plan, struct player_flow *flow, enum fdtape_dir dir
 void plan_flow_closed(struct plan *plan, struct player_flow *flow);
 /* The pass is over: of the two ends of one connection, one stays. */
 void plan_finish(struct plan *plan);
+/* The other end of a datagram that has its own, and this one's as it fits that; false: neither IPv4 nor IPv6. */
+bool plan_path(struct packet_path *path, const struct fdtape_address *local, const struct fdtape_address *peer,
+               enum fdtape_dir dir);
 /* For the second pass: how the flow is shown; NULL: not at all. */
 const struct planned *plan_find(const struct plan *plan, uint64_t number);
 void plan_release(struct plan *plan);

@@ -22,7 +22,8 @@ enum {
 };
 
 struct line {
-	struct fdtape_event event; /* without its data */
+	struct fdtape_event event; /* without its data; its peer is the line's */
+	struct fdtape_address peer;
 	uint64_t wall, number;
 	const struct player_flow *flow; /* NULL: none. Of a library call, the socket's when it is known */
 	int32_t fd;
@@ -137,6 +138,7 @@ static void put_object(FILE *out, const struct line *line)
 	js_set(object, "duration_ns", e->flags & FDTAPE_EVENT_NO_START ? js_null() : js_number(e->duration));
 	js_set(object, "local", js_plain(line->flow ? text_address(text, &line->flow->def.local) : NULL));
 	js_set(object, "remote", js_plain(line->flow ? text_address(text, &line->flow->def.remote) : NULL));
+	js_set(object, "peer", js_plain(e->peer ? text_address(text, e->peer) : NULL));
 	js_set(object, "flags", flags_array(e->flags));
 	js_line(out, object);
 }
@@ -176,7 +178,8 @@ static void put_peer(FILE *out, const struct line *line, enum ssl ssl)
 {
 	char address[TEXT_ADDRESS_MAX];
 	const struct fdtape_flow *def = line->flow ? &line->flow->def : NULL;
-	const char *peer = def ? text_address(address, &def->remote) : NULL;
+	const struct fdtape_address *other = line->event.peer ? line->event.peer : def ? &def->remote : NULL;
+	const char *peer = other ? text_address(address, other) : NULL;
 
 	if (peer)
 		fputs(peer, out);
@@ -250,6 +253,10 @@ static int on_call(void *context, const struct player_call *call)
 	        .exe = alloc_copy(call->process->exe),
 	};
 	line->event.data = NULL;
+	if (line->event.peer) {
+		line->peer = *line->event.peer;
+		line->event.peer = &line->peer;
+	}
 	words_process_cut(line->process, call->process, PROCESS_WIDTH);
 	return 0;
 }

@@ -109,13 +109,25 @@ static __always_inline u64 next_flow_id(struct flow_scratch *s)
 
 static __always_inline struct file *file_of(s32 fd)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
 	struct file **files, *file = NULL;
 
-	if (fd < 0 || !table || (u32)fd >= BPF_CORE_READ(table, max_fds))
+	if (fd < 0)
 		return NULL;
-	files = BPF_CORE_READ(table, fd);
+	if (HAS_TYPED_TASK) {
+		struct task_struct *task = bpf_get_current_task_btf();
+		struct fdtable *table = task->files->fdt;
+
+		if ((u32)fd >= table->max_fds) /* 0 when there is no table: a typed load does not fault */
+			return NULL;
+		files = table->fd;
+	} else {
+		struct task_struct *task = (void *)bpf_get_current_task();
+		struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+
+		if (!table || (u32)fd >= BPF_CORE_READ(table, max_fds))
+			return NULL;
+		files = BPF_CORE_READ(table, fd);
+	}
 	bpf_probe_read_kernel(&file, sizeof file, files + fd);
 	return file;
 }

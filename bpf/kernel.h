@@ -211,6 +211,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	unsigned int in_execve : 1;
 	u64 start_time; /* CLOCK_MONOTONIC */
 	char comm[16];
 	struct task_struct *real_parent;
@@ -226,6 +227,10 @@ struct linux_binprm {
 };
 
 #pragma clang attribute pop
+
+/* Whether the current task can be had as a typed pointer (5.11): its fields are plain loads then, where otherwise each
+ * costs a call. For the verifier it is a constant; it does not look at the way that is not taken. */
+#define HAS_TYPED_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 
 /* The C library's, as they lie in a 64-bit program. */
 struct user_iovec {

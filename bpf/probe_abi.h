@@ -134,6 +134,7 @@ struct probe_exec {
 	__u32 path_len; /* bytes of path; 0: not known */
 	__u32 chosen;   /* 0: the new image is not; nothing more comes of this process */
 	__u64 started;  /* of the process */
+	__u64 inode;    /* of the executable */
 	char comm[16];
 	char path[PROBE_PATH_MAX]; /* of the executable, from the root, without NUL */
 	char args[PROBE_ARGS_MAX];
@@ -356,7 +357,7 @@ PROBE_PIN(probe_call, 160);
 PROBE_PIN(probe_data, 24);
 PROBE_PIN(probe_address, 116);
 PROBE_PIN(probe_flow, 328);
-PROBE_PIN(probe_exec, 1600);
+PROBE_PIN(probe_exec, 1608);
 PROBE_PIN(probe_name, 40);
 PROBE_PIN(probe_fork, 48);
 PROBE_PIN(probe_exit, 32);

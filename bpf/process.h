@@ -72,6 +72,7 @@ int BPF_PROG(fdtape_exec, struct task_struct *task, int old_pid, struct linux_bi
 	record->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	record->uid = BPF_CORE_READ(task, cred, euid.val);
 	record->started = BPF_CORE_READ(task, group_leader, start_time);
+	record->inode = BPF_CORE_READ(mm, exe_file, f_inode, i_ino);
 	record->path_len = copy_path(record->path, path);
 	args = BPF_CORE_READ(mm, arg_start);
 	len = BPF_CORE_READ(mm, arg_end) - args;
@@ -83,18 +84,31 @@ int BPF_PROG(fdtape_exec, struct task_struct *task, int old_pid, struct linux_bi
 	return 0;
 }
 
-/* prctl(PR_SET_NAME), /proc/PID/comm, and exec, which tells of itself. */
+/* prctl(PR_SET_NAME), /proc/PID/comm, and exec, which tells of itself. A process that takes the name that is asked for
+ * is chosen from then on; by another name only exec() ends that, since that is where its end is told. */
 SEC("tp_btf/task_rename")
 int BPF_PROG(fdtape_rename, struct task_struct *task, const char *comm)
 {
 	struct probe_name record = {.h = {.type = PROBE_NAME}};
+	bool was;
+	u32 *why;
 
 	record.tgid = task->tgid;
 	record.tid = task->pid;
-	if (!is_chosen(record.tgid))
+	was = is_chosen(record.tgid);
+	if (!was && !choice.n_comms)
+		return 0;
+	bpf_probe_read_kernel_str(record.comm, sizeof record.comm, comm);
+	if (choice.n_comms && record.tid == record.tgid && record.tgid != own_tgid &&
+	    judge_image(choice.n_exes ? path_of((u64)BPF_CORE_READ(task, mm, exe_file)) : 0, record.comm)) {
+		why = bpf_map_lookup_elem(&chosen, &record.tgid);
+		choose_as(record.tgid, (why ? *why : 0) | PROBE_CHOSEN_IMAGE);
+	}
+	if (!was)
+		return 0;
+	if (bpf_core_field_exists(task->in_execve) && BPF_CORE_READ_BITFIELD_PROBED(task, in_execve))
 		return 0;
 	record.time = bpf_ktime_get_ns();
-	bpf_probe_read_kernel_str(record.comm, sizeof record.comm, comm);
 	put_record(&record, sizeof record, 0);
 	return 0;
 }

@@ -30,10 +30,22 @@ struct {
 	__type(value, struct probe_inflight);
 } inflight SEC(".maps");
 
+static __always_inline bool is_compat(void)
+{
+	struct task_struct *task;
+
+	if (HAS_TYPED_TASK) {
+		task = bpf_get_current_task_btf();
+		return bpf_core_field_exists(task->thread_info.status) && task->thread_info.status & TS_COMPAT;
+	}
+	task = (void *)bpf_get_current_task();
+	return bpf_core_field_exists(task->thread_info.status) &&
+	       BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
+
 /* 0 when the call is to be passed over. */
 static __always_inline u32 shape_of(struct pt_regs *regs, u64 nr, bool at_exit)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	u32 shape;
 
 	if (nr >= PROBE_SYSCALLS_MAX)
@@ -44,7 +56,7 @@ static __always_inline u32 shape_of(struct pt_regs *regs, u64 nr, bool at_exit)
 	if (shape == PROBE_SHAPE_NONE || !is_chosen(bpf_get_current_pid_tgid() >> 32))
 		return PROBE_SHAPE_NONE;
 	/* A 32-bit call has other numbers and other structs: say that it was there rather than misread it. */
-	if (bpf_core_field_exists(task->thread_info.status) && BPF_CORE_READ(task, thread_info.status) & TS_COMPAT) {
+	if (is_compat()) {
 		lost(PROBE_LOST_BLIND, 0);
 		return PROBE_SHAPE_NONE;
 	}
@@ -123,7 +135,8 @@ static __always_inline bool take_message(struct payload_scratch *s, u64 address,
 	s->call.arg[0] = message.iovlen;
 	s->iov = message.iov;
 	s->iovs = message.iovlen;
-	if (dgram)
+	/* With a length of 0 there is none, whatever stands there. */
+	if (dgram && message.namelen)
 		read_peer(s, message.name);
 	if (message.control && message.controllen > sizeof(struct user_cmsghdr)) {
 		struct user_cmsghdr control;

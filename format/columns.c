@@ -48,7 +48,7 @@ static const struct column {
 	uint8_t id; /* on the tape */
 	enum coding coding;
 	enum field_type type;
-	size_t offset; /* in struct fdtape_event */
+	size_t offset; /* in struct fdtape_event; of a peer, which is a number beside it, 0 */
 	const char *name;
 } columns[N_COLUMNS] = {
         [GUESS_TID] = {GUESS_TID, RECENT, FIELD_U32, AT(tid), "tid"},
@@ -65,6 +65,7 @@ static const struct column {
         [GUESS_FLAGS] = {GUESS_FLAGS, PLAIN, FIELD_U32, AT(flags), "flags"},
         [GUESS_ARG1] = {GUESS_ARG1, PLAIN, FIELD_U64, AT(arg[1]), "arg1"},
         [GUESS_ARG2] = {GUESS_ARG2, PLAIN, FIELD_U64, AT(arg[2]), "arg2"},
+        [GUESS_PEER] = {GUESS_PEER, PLAIN, FIELD_U32, 0, "peer"},
         [MASK] = {ID_DENSE, PLAIN, FIELD_U64, 0, "mask"},
         [TIME] = {ID_DENSE + 1, SCALED, FIELD_U64, AT(time), "time"},
         [DURATION] = {ID_DENSE + 2, SCALED, FIELD_U64, AT(duration), "duration"},
@@ -327,9 +328,9 @@ __attribute__((always_inline)) static inline bool take_value(struct columns *c, 
 }
 
 /* Called with constants; see model.h. */
-static inline void encode_field(struct columns *c, const struct fdtape_event *e, enum guessed field, uint64_t *mask)
+static inline void encode_value(struct columns *c, const struct fdtape_event *e, enum guessed field, uint64_t v,
+                                uint64_t *mask)
 {
-	uint64_t v = field_load(e, columns[field].offset, columns[field].type);
 	uint64_t guess = model_guess(&c->model, field, e);
 
 	if (v != guess) {
@@ -339,7 +340,12 @@ static inline void encode_field(struct columns *c, const struct fdtape_event *e,
 	model_learn(&c->model, field, e, guess, v);
 }
 
-static void encode_event(struct columns *c, const struct fdtape_event *e)
+static inline void encode_field(struct columns *c, const struct fdtape_event *e, enum guessed field, uint64_t *mask)
+{
+	encode_value(c, e, field, field_load(e, columns[field].offset, columns[field].type), mask);
+}
+
+static void encode_event(struct columns *c, const struct fdtape_event *e, uint32_t peer)
 {
 	struct context *scales;
 	uint64_t mask = 0;
@@ -358,6 +364,7 @@ static void encode_event(struct columns *c, const struct fdtape_event *e)
 	encode_field(c, e, GUESS_FLAGS, &mask);
 	encode_field(c, e, GUESS_ARG1, &mask);
 	encode_field(c, e, GUESS_ARG2, &mask);
+	encode_value(c, e, GUESS_PEER, peer, &mask);
 	put_value(c, MASK, mask, 0);
 	scales = model_scales(&c->model, e);
 	put_scaled(c, DURATION, &scales->duration, e->duration);
@@ -365,16 +372,16 @@ static void encode_event(struct columns *c, const struct fdtape_event *e)
 	model_finish(&c->model, e);
 }
 
-/* False: what the field holds is not allowed. */
-__attribute__((always_inline)) static inline bool decode_field(struct columns *c, struct fdtape_event *e,
-                                                               enum guessed field, uint64_t mask)
+/* False: what the field holds is not allowed. `to`: where it is stored, the event itself but for a peer. */
+__attribute__((always_inline)) static inline bool decode_to(struct columns *c, const struct fdtape_event *e,
+                                                            enum guessed field, uint64_t mask, void *to)
 {
 	uint64_t guess = model_guess(&c->model, field, e);
 	uint64_t v = guess;
 
 	if (mask >> field & 1 && !take_value(c, field, guess, &v))
 		return false;
-	if (!field_store(e, columns[field].offset, columns[field].type, v))
+	if (!field_store(to, columns[field].offset, columns[field].type, v))
 		return false;
 	/* At once, because the model counts by direction. */
 	if (field == GUESS_DIR && v > FDTAPE_OUT)
@@ -383,8 +390,14 @@ __attribute__((always_inline)) static inline bool decode_field(struct columns *c
 	return true;
 }
 
+__attribute__((always_inline)) static inline bool decode_field(struct columns *c, struct fdtape_event *e,
+                                                               enum guessed field, uint64_t mask)
+{
+	return decode_to(c, e, field, mask, e);
+}
+
 /* NULL, or the name of the column that holds what an event can't be. */
-static const char *decode_event(struct columns *c, struct fdtape_event *e)
+static const char *decode_event(struct columns *c, struct fdtape_event *e, uint32_t *peer)
 {
 	struct context *scales;
 	enum guessed field;
@@ -398,7 +411,8 @@ static const char *decode_event(struct columns *c, struct fdtape_event *e)
 	    !decode_field(c, e, field = GUESS_OFFSET, mask) || !decode_field(c, e, field = GUESS_FD, mask) ||
 	    !decode_field(c, e, field = GUESS_BYTES, mask) || !decode_field(c, e, field = GUESS_CAPTURED, mask) ||
 	    !decode_field(c, e, field = GUESS_PID, mask) || !decode_field(c, e, field = GUESS_FLAGS, mask) ||
-	    !decode_field(c, e, field = GUESS_ARG1, mask) || !decode_field(c, e, field = GUESS_ARG2, mask))
+	    !decode_field(c, e, field = GUESS_ARG1, mask) || !decode_field(c, e, field = GUESS_ARG2, mask) ||
+	    !decode_to(c, e, field = GUESS_PEER, mask, peer))
 		return columns[field].name;
 	if (e->captured > e->bytes || e->captured > FDTAPE_EVENT_DATA_MAX)
 		return columns[GUESS_CAPTURED].name;
@@ -414,7 +428,8 @@ static void put_strip(struct columns *c, ZSTD_CCtx *zstd, size_t column, unsigne
 {
 	const struct bytebuf *strip = &c->strip[column][s];
 	size_t begin = body->len;
-	unsigned form = FORM_CRITICAL | s << FORM_STRIP_SHIFT;
+	/* What version 1.0 does not know, it is to pass over. */
+	unsigned form = (column == GUESS_PEER ? 0 : FORM_CRITICAL) | s << FORM_STRIP_SHIFT;
 
 	if (s == STRIP_BITS)
 		bytebuf_append(body, strip->data, strip->len);
@@ -427,7 +442,7 @@ static void put_strip(struct columns *c, ZSTD_CCtx *zstd, size_t column, unsigne
 }
 
 int columns_encode(struct columns *c, ZSTD_CCtx *zstd, const struct flowlist *flows, const struct fdtape_event *events,
-                   size_t n, struct bytebuf *directory, struct bytebuf *body, uint32_t *raw_len)
+                   const uint32_t *peers, size_t n, struct bytebuf *directory, struct bytebuf *body, uint32_t *raw_len)
 {
 	size_t used = 0;
 	bool failed = false;
@@ -442,7 +457,7 @@ int columns_encode(struct columns *c, ZSTD_CCtx *zstd, const struct flowlist *fl
 	for (size_t i = 0; i < n; i++) {
 		if (!model_reserve(&c->model))
 			return FDTAPE_ERR_MEMORY;
-		encode_event(c, &events[i]);
+		encode_event(c, &events[i], peers[i]);
 	}
 
 	for (size_t i = 0; i < N_COLUMNS; i++)
@@ -531,7 +546,7 @@ static int take_strip(struct columns *c, ZSTD_DCtx *zstd, struct span *directory
 }
 
 int columns_decode(struct columns *c, ZSTD_DCtx *zstd, struct span flows, struct span directory, struct span body,
-                   uint32_t raw_len, struct fdtape_event *events, size_t n, struct diag *diag)
+                   uint32_t raw_len, struct fdtape_event *events, uint32_t *peers, size_t n, struct diag *diag)
 {
 	static const uint8_t nothing;
 	uint64_t budget = raw_len;
@@ -566,7 +581,7 @@ int columns_decode(struct columns *c, ZSTD_DCtx *zstd, struct span flows, struct
 
 		if (!model_reserve(&c->model))
 			return FDTAPE_ERR_MEMORY;
-		wrong = decode_event(c, &events[i]);
+		wrong = decode_event(c, &events[i], &peers[i]);
 		if (wrong)
 			return diag_block(diag, FDTAPE_ERR_DAMAGED, "event %zu: %s is out of range", i, wrong);
 	}

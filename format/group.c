@@ -20,7 +20,9 @@ void group_release(struct group *g)
 	ZSTD_freeDCtx(g->zstd);
 	columns_free(g->columns);
 	finder_release(&g->payload);
+	peers_release(&g->peers);
 	free(g->events);
+	free(g->peer);
 	for (size_t i = 0; i < GROUP_RECORD_BLOCKS; i++)
 		bytebuf_release(&g->records[i].body);
 }
@@ -40,6 +42,7 @@ void group_clear(struct group *g)
 	g->said_doubled = false;
 	g->missing = false;
 	finder_clear(&g->payload);
+	peers_clear(&g->peers);
 	for (size_t i = 0; i < GROUP_RECORD_BLOCKS; i++) {
 		bytebuf_clear(&g->records[i].body);
 		g->records[i].present = false;
@@ -89,6 +92,7 @@ static int add_records(struct group *g, size_t which, const struct block *b)
 static int add_events(struct group *g, const struct block *b, struct span flows, struct span directory)
 {
 	void *events = g->events;
+	void *peer = g->peer;
 	int rc;
 
 	if (g->n_events > 0)
@@ -100,8 +104,11 @@ static int add_events(struct group *g, const struct block *b, struct span flows,
 	if (!array_grow(&events, &g->cap_events, b->n_records, sizeof(*g->events)))
 		return FDTAPE_ERR_MEMORY;
 	g->events = events;
-	rc = columns_decode(g->columns, g->zstd, flows, directory, block_body(b), b->raw_len, g->events, b->n_records,
-	                    g->diag);
+	if (!array_grow(&peer, &g->cap_peer, b->n_records, sizeof(*g->peer)))
+		return FDTAPE_ERR_MEMORY;
+	g->peer = peer;
+	rc = columns_decode(g->columns, g->zstd, flows, directory, block_body(b), b->raw_len, g->events, g->peer,
+	                    b->n_records, g->diag);
 	if (rc == 0)
 		g->n_events = b->n_records;
 	return rc;
@@ -196,6 +203,7 @@ static int next_record(struct group *g, size_t *which)
 				continue;
 			g->diag->block = g->records[i].block;
 			g->diag->offset = g->records[i].offset;
+			g->hurt = g->hurt || i == GROUP_DEFS; /* peers may be among what is missing */
 			return diag_block(g->diag, rc,
 			                  "record %" PRIu64 " of the group, or what is behind it, is not one",
 			                  cursor->ordinal);
@@ -209,7 +217,16 @@ static int next_record(struct group *g, size_t *which)
 static int give_event(struct group *g, struct fdtape_item *item)
 {
 	struct fdtape_event *e = &g->events[g->given];
+	uint32_t peer = g->peer[g->given];
 
+	e->peer = peers_get(&g->peers, peer);
+	if (peer > 0 && !e->peer && !g->hurt) {
+		/* The event comes with the next call. */
+		g->hurt = true;
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED,
+		                  "event %zu is of peer %" PRIu32 ", the group has %zu before it", g->given, peer,
+		                  g->peers.count);
+	}
 	if (e->captured > 0) {
 		int rc = finder_take(&g->payload, g->zstd, e, &g->missing, g->diag);
 
@@ -244,7 +261,15 @@ static void pass_events(struct group *g, uint64_t until)
 	}
 }
 
-int group_next(struct group *g, struct fdtape_item *item)
+static int add_peer(struct group *g, const struct fdtape_address *address)
+{
+	if (g->peers.count >= PEERS_MAX)
+		return diag_block(g->diag, FDTAPE_ERR_DAMAGED, "more than %u peers in a group", PEERS_MAX);
+	return peers_add(&g->peers, address) ? 0 : FDTAPE_ERR_MEMORY;
+}
+
+/* As group_next(); *passed: it was a record that is no item, go on. */
+static int next_of_group(struct group *g, struct fdtape_item *item, bool *passed)
 {
 	uint64_t until = g->n_events;
 	size_t which;
@@ -273,12 +298,25 @@ int group_next(struct group *g, struct fdtape_item *item)
 	g->any_record = true;
 	g->said_doubled = false;
 	g->records[which].ready = false;
-	return 1;
+	*passed = item->type == RECORD_PEER;
+	return *passed ? add_peer(g, &item->flow.remote) : 1;
 }
 
-uint64_t group_unknown_records(const struct group *g)
+int group_next(struct group *g, struct fdtape_item *item)
 {
-	uint64_t n = 0;
+	bool passed;
+	int rc;
+
+	do {
+		passed = false;
+		rc = next_of_group(g, item, &passed);
+	} while (passed && rc == 0);
+	return rc;
+}
+
+uint64_t group_other_records(const struct group *g)
+{
+	uint64_t n = g->peers.count;
 
 	for (size_t i = 0; i < GROUP_RECORD_BLOCKS; i++)
 		n += g->records[i].cursor.unknown;

@@ -6,6 +6,7 @@
 #include "format/choice.h"
 #include "format/columns.h"
 #include "format/payload.h"
+#include "format/peers.h"
 #include "format/records.h"
 
 /* Sum over a group's blocks, of their stored and of their decoded bytes. */
@@ -37,11 +38,14 @@ struct group {
 	struct fdtape_event *events;
 	size_t n_events;
 	size_t cap_events;
-	size_t given;      /* events */
-	uint64_t ordinal;  /* of the record that was given last */
-	bool any_record;   /* there was one */
-	bool said_doubled; /* that the next one has the same */
-	bool missing;      /* payload that should be there */
+	uint32_t *peer; /* by event: its number */
+	size_t cap_peer;
+	struct peers peers; /* as far as their records were met */
+	size_t given;       /* events */
+	uint64_t ordinal;   /* of the record that was given last */
+	bool any_record;    /* there was one */
+	bool said_doubled;  /* that the next one has the same */
+	bool missing;       /* payload that should be there */
 	struct {
 		struct bytebuf body;
 		struct record_cursor cursor;
@@ -64,8 +68,8 @@ bool group_wants(const void *choice, const struct block *b);
 /* Takes in a block of the group, as far as it is chosen; without its body when that is not wanted. 0,
  * FDTAPE_ERR_MEMORY, or an error that is said. */
 int group_add(struct group *g, const struct block *b);
-/* Records that were passed over because their type is not known; to be asked when all items were given. */
-uint64_t group_unknown_records(const struct group *g);
+/* Records that are no items: of peers, and of types that are not known; to be asked when all items were given. */
+uint64_t group_other_records(const struct group *g);
 /* The next item: 1; 0 when there is none; otherwise an error that is said. FDTAPE_ERR_DAMAGED: call again. */
 int group_next(struct group *g, struct fdtape_item *item);
 

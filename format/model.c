@@ -29,6 +29,7 @@ void model_clear(struct model *m)
 	m->tid[0] = 0;
 	m->tid[1] = 0;
 	m->max_flow = 0;
+	m->max_peer = 0;
 	m->snaplen = UINT64_MAX;
 	m->begun = false;
 	m->thread = 0;

@@ -25,6 +25,7 @@ enum guessed {
 	GUESS_FLAGS,
 	GUESS_ARG1,
 	GUESS_ARG2,
+	GUESS_PEER,
 	N_GUESSED
 };
 
@@ -83,6 +84,7 @@ struct model_thread {
 	uint64_t fd;
 	uint64_t opened;    /* the flow that it opened, or accepted, last */
 	uint64_t successor; /* tid of the thread whose event came after this thread's */
+	uint64_t peer;      /* of its last event that had one */
 	uint64_t call[2];   /* the last two, latest first */
 	uint32_t outcome;   /* of the last: 0, or 1: result 0, or 2: result < 0 */
 	struct recent flows;
@@ -106,6 +108,7 @@ struct model {
 	uint64_t end;    /* of the event before: time + duration */
 	uint64_t tid[2]; /* of the two events before, latest first */
 	uint64_t max_flow;
+	uint64_t max_peer;
 	uint64_t snaplen;
 	bool begun; /* there was an event before */
 
@@ -190,6 +193,8 @@ static inline uint64_t model_candidate(const struct model *m, enum guessed field
 		return number == 0 ? e->bytes : number == 1 ? (e->bytes < m->snaplen ? e->bytes : m->snaplen) : 0;
 	case GUESS_PID:
 		return number == 0 ? t->pid : number == 1 ? last : e->tid;
+	case GUESS_PEER:
+		return number == 0 ? last : number == 1 ? t->peer : number == 2 ? m->max_peer + 1 : 0;
 	case GUESS_FLAGS:
 	case GUESS_ARG1:
 	case GUESS_ARG2:
@@ -204,6 +209,7 @@ static inline unsigned model_candidates(enum guessed field)
 	switch (field) {
 	case GUESS_FLOW:
 	case GUESS_FD:
+	case GUESS_PEER:
 		return 4;
 	case GUESS_TID:
 	case GUESS_RESULT:
@@ -229,6 +235,14 @@ void model_meet_tid(struct model *m, uint64_t tid);
 void model_meet_call(struct model *m, uint64_t call);
 void model_meet_flow(struct model *m, uint64_t flow);
 
+/* It came from this peer, or went to it: a number; not 0. */
+static inline void model_meet_peer(struct model *m, uint64_t peer)
+{
+	m->threads[m->thread].peer = peer;
+	if (peer > m->max_peer)
+		m->max_peer = peer;
+}
+
 static inline void model_learn(struct model *m, enum guessed field, const struct fdtape_event *e, uint64_t guess,
                                uint64_t value)
 {
@@ -247,6 +261,8 @@ static inline void model_learn(struct model *m, enum guessed field, const struct
 		model_meet_call(m, value);
 	if (field == GUESS_FLOW)
 		model_meet_flow(m, value);
+	if (field == GUESS_PEER && value)
+		model_meet_peer(m, value);
 }
 
 /* The context that holds the scales of the event's duration and time; all other fields are known. */

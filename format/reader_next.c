@@ -91,7 +91,7 @@ static void end_group(struct fdtape_reader *r)
 {
 	if (r->choice.made)
 		live_group_end(&r->live);
-	r->seen.records += group_unknown_records(&r->group);
+	r->seen.records += group_other_records(&r->group);
 	r->giving = false;
 	group_clear(&r->group);
 }
@@ -363,7 +363,7 @@ static int take_definitions(struct fdtape_reader *r)
 	if (!codec_take(r->group.zstd, b->flags & BLOCK_RAW, body->data, b->raw_len, block_body(b)))
 		return diag_block(&r->diag, FDTAPE_ERR_DAMAGED, "body does not decode to %" PRIu32 " bytes",
 		                  b->raw_len);
-	record_cursor_begin(&cursor, span_of(body->data, b->raw_len), b->n_records, RECORDS_OF_DEFS);
+	record_cursor_begin(&cursor, span_of(body->data, b->raw_len), b->n_records, RECORDS_OF_SNAPSHOT);
 	while ((rc = record_cursor_next(&cursor)) > 0) {
 		rc = define(r, &cursor.item);
 		if (rc)

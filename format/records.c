@@ -77,6 +77,10 @@ static const struct member loss_members[] = {
         {U32(loss.reason)}, {U64(loss.count)}, {U64(loss.bytes)}, {U64(loss.from)}, {U64(loss.to)},
 };
 
+static const struct member peer_members[] = {
+        {ADDRESS(flow.remote)},
+};
+
 static const struct {
 	const struct member *members;
 	size_t count;
@@ -87,6 +91,7 @@ static const struct {
         [FDTAPE_ITEM_SECRET] = {secret_members, LENGTH(secret_members)},
         [FDTAPE_ITEM_LOSS] = {loss_members, LENGTH(loss_members)},
         [FDTAPE_ITEM_THREAD] = {thread_members, LENGTH(thread_members)},
+        [RECORD_PEER] = {peer_members, LENGTH(peer_members)},
 };
 
 static const void *member_of(const struct fdtape_item *item, size_t offset)
@@ -136,7 +141,7 @@ static bool member_is_valid(const struct fdtape_item *item, const struct member 
 
 bool record_is_valid(const struct fdtape_item *item)
 {
-	if (item->type >= RECORD_TYPES || records[item->type].count == 0)
+	if (item->type >= RECORD_TYPES || records[item->type].count == 0 || item->type == RECORD_PEER)
 		return false;
 	for (size_t i = 0; i < records[item->type].count; i++)
 		if (!member_is_valid(item, &records[item->type].members[i]))

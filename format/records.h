@@ -12,7 +12,9 @@
 
 #include "format/bytebuf.h"
 
-#define RECORD_TYPES (FDTAPE_ITEM_THREAD + 1)
+/* A record that is no item: what fdtape_event.peer of the group's events points to. Its address is flow.remote. */
+#define RECORD_PEER  10
+#define RECORD_TYPES (RECORD_PEER + 1)
 
 /* Writing one block's body. */
 struct record_writer {
@@ -26,14 +28,15 @@ struct record_writer {
 
 /* False: the item is not one, or holds what the format does not allow. */
 bool record_is_valid(const struct fdtape_item *item);
-/* Appends the record of a valid item. */
+/* Appends the record of a valid item, or a RECORD_PEER. */
 void record_put(struct record_writer *w, const struct fdtape_item *item, uint64_t ordinal, uint64_t events_before);
 void record_writer_clear(struct record_writer *w);
 void record_writer_release(struct record_writer *w);
 
-/* Which types of records are in a block of DEFS or SNAPSHOT, SECRETS, LOSS: sets of 1 << type. */
-#define RECORDS_OF_DEFS \
+/* Which types of records are in a block of SNAPSHOT, DEFS, SECRETS, LOSS: sets of 1 << type. */
+#define RECORDS_OF_SNAPSHOT \
 	(1u << FDTAPE_ITEM_CLOCK | 1u << FDTAPE_ITEM_PROCESS | 1u << FDTAPE_ITEM_FLOW | 1u << FDTAPE_ITEM_THREAD)
+#define RECORDS_OF_DEFS    (RECORDS_OF_SNAPSHOT | 1u << RECORD_PEER)
 #define RECORDS_OF_SECRETS (1u << FDTAPE_ITEM_SECRET)
 #define RECORDS_OF_LOSS    (1u << FDTAPE_ITEM_LOSS)
 

@@ -144,14 +144,38 @@ static bool group_is_full(const struct fdtape_writer *w)
 	       bytes >= GROUP_RECORD_BYTES;
 }
 
+/* The number of an event's peer, whose record is put if the group has none. There are never more than a group has
+ * records. */
+static int number_peer(struct fdtape_writer *w, const struct fdtape_address *peer, uint32_t *number)
+{
+	struct fdtape_item record = {.type = RECORD_PEER};
+	bool is_new;
+
+	*number = 0;
+	if (!peer)
+		return 0;
+	*number = peers_number(&w->peers, peer, w->emitter.salt, &is_new);
+	if (*number == 0)
+		return FDTAPE_ERR_MEMORY;
+	if (!is_new)
+		return 0;
+	record.flow.remote = *peer;
+	record_put(&w->records[DEFS], &record, w->n_records++, w->n_events);
+	w->defined_others = true;
+	w->totals.records++;
+	return w->records[DEFS].bytes.failed ? FDTAPE_ERR_MEMORY : 0;
+}
+
 static int put_event(struct fdtape_writer *w, const struct fdtape_event *e)
 {
 	void *events = w->events;
 	void *at = w->at;
+	void *peer = w->peer;
 	size_t begin;
+	int rc;
 
 	if (e->dir > FDTAPE_OUT || e->captured > e->bytes || e->captured > FDTAPE_EVENT_DATA_MAX ||
-	    (e->captured > 0 && !e->data))
+	    (e->captured > 0 && !e->data) || (e->peer && e->peer->len > FDTAPE_ADDRESS_MAX))
 		return FDTAPE_ERR_USAGE;
 	if (!array_grow(&events, &w->cap_events, w->n_events + 1, sizeof(*w->events)))
 		return FDTAPE_ERR_MEMORY;
@@ -159,6 +183,12 @@ static int put_event(struct fdtape_writer *w, const struct fdtape_event *e)
 	if (!array_grow(&at, &w->cap_at, w->n_events + 1, sizeof(*w->at)))
 		return FDTAPE_ERR_MEMORY;
 	w->at = at;
+	if (!array_grow(&peer, &w->cap_peer, w->n_events + 1, sizeof(*w->peer)))
+		return FDTAPE_ERR_MEMORY;
+	w->peer = peer;
+	rc = number_peer(w, e->peer, &w->peer[w->n_events]);
+	if (rc)
+		return rc;
 	begin = w->arena.len;
 	bytebuf_append(&w->arena, e->data, (size_t)e->captured);
 	if (w->arena.failed)
@@ -308,5 +338,7 @@ void fdtape_writer_free(struct fdtape_writer *w)
 		record_writer_release(&w->records[i]);
 	free(w->events);
 	free(w->at);
+	free(w->peer);
+	peers_release(&w->peers);
 	free(w);
 }

@@ -32,6 +32,7 @@ void writer_clear_group(struct fdtape_writer *w)
 	w->records_min = UINT64_MAX;
 	w->records_max = 0;
 	bytebuf_clear(&w->arena);
+	peers_clear(&w->peers);
 	flowlist_clear(&w->defined);
 	w->defined_others = false;
 	for (size_t i = 0; i < N_RECORD_BLOCKS; i++)
@@ -72,8 +73,8 @@ static int emit_events(struct fdtape_writer *w)
 	for (size_t i = 0; i < w->n_events; i++)
 		flowlist_add(&w->flowlist, w->events[i].flow);
 	flowlist_append(&w->flowlist, &w->flows);
-	rc = columns_encode(w->columns, w->emitter.zstd, &w->flowlist, w->events, w->n_events, &w->directory, &w->body,
-	                    &b.raw_len);
+	rc = columns_encode(w->columns, w->emitter.zstd, &w->flowlist, w->events, w->peer, w->n_events, &w->directory,
+	                    &w->body, &b.raw_len);
 	if (rc)
 		return rc;
 	bytebuf_append(out, w->flows.data, w->flows.len);

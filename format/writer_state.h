@@ -8,6 +8,7 @@
 #include "format/columns.h"
 #include "format/flowlist.h"
 #include "format/payload.h"
+#include "format/peers.h"
 #include "format/sink_fd.h"
 #include "format/snapshot.h"
 
@@ -55,10 +56,13 @@ struct fdtape_writer {
 	size_t n_events;
 	size_t cap_events;
 	size_t cap_at;
+	uint32_t *peer; /* by event: its number; 0: none */
+	size_t cap_peer;
+	struct peers peers;
 	struct bytebuf arena;
 	struct record_writer records[N_RECORD_BLOCKS];
 	struct flowlist defined; /* flows */
-	bool defined_others;     /* processes, clocks */
+	bool defined_others;     /* processes, clocks, peers */
 	uint64_t n_records;
 	uint64_t records_min; /* times of the records */
 	uint64_t records_max;

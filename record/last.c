@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,7 +33,8 @@
 #include "map.h"
 
 #define SEGMENTS     8
-#define SECRETS_MAX  (16u << 20) /* bytes of secrets from segments that are gone: some 100,000 */
+#define PAGE         ((size_t)64 << 10) /* no system's pages are larger */
+#define SECRETS_MAX  (16u << 20)        /* bytes of secrets from segments that are gone: some 100,000 */
 #define LIBRARY_CALL FDTAPE_CALL_SSL_READ
 
 struct segment {
@@ -98,19 +100,27 @@ struct last *last_new(uint64_t time, uint64_t bytes, const struct about *about)
 
 /* ---- segments --------------------------------------------------------------------------------------------------- */
 
+/* Mappings of their own, and not the C library's heap: segments come and go all the time, and what one leaves is to be
+ * the system's again, whatever lies behind it. */
+static bool resize(struct segment *s, size_t len)
+{
+	size_t room = (len + PAGE - 1) / PAGE * PAGE;
+	void *data = s->data ? mremap(s->data, s->room, room, MREMAP_MAYMOVE)
+	                     : mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (data == MAP_FAILED)
+		return false;
+	s->data = data;
+	s->room = room;
+	return true;
+}
+
 static int write_memory(void *context, const void *data, size_t len)
 {
 	struct segment *s = context;
 
-	if (len > s->room - s->len) {
-		size_t room = s->len + len + s->len / 8 + (64u << 10);
-		uint8_t *more = realloc(s->data, room);
-
-		if (!more)
-			return FDTAPE_ERR_MEMORY;
-		s->data = more;
-		s->room = room;
-	}
+	if (len > s->room - s->len && !resize(s, s->len + len + s->len / 8))
+		return FDTAPE_ERR_MEMORY;
 	memcpy(s->data + s->len, data, len);
 	s->len += len;
 	return 0;
@@ -121,7 +131,8 @@ static void free_segment(struct segment *s)
 	if (!s)
 		return;
 	fdtape_writer_free(s->writer);
-	free(s->data);
+	if (s->data)
+		munmap(s->data, s->room);
 	free(s);
 }
 
@@ -239,7 +250,6 @@ static int forget_oldest(struct last *l)
 static int end_segment(struct last *l, struct segment *s, const struct fdtape_clock *clock)
 {
 	int error = fdtape_writer_end(s->writer);
-	uint8_t *exact;
 
 	fdtape_writer_free(s->writer);
 	s->writer = NULL;
@@ -248,11 +258,7 @@ static int end_segment(struct last *l, struct segment *s, const struct fdtape_cl
 		free_segment(s);
 		return error;
 	}
-	exact = realloc(s->data, s->len);
-	if (exact) {
-		s->data = exact;
-		s->room = s->len;
-	}
+	resize(s, s->len); /* what it has not filled it gives back */
 	s->next = NULL;
 	if (l->newest)
 		l->newest->next = s;

@@ -167,6 +167,55 @@ static int put_reread(struct translate *t, struct flow *f, struct fdtape_event *
 	return error;
 }
 
+/* ---- peers ------------------------------------------------------------------------------------------------------ */
+
+/* A sockaddr of the recorded host, whatever this one's C library says. */
+enum {
+	AF_INET_ = 2,
+	AF_INET6_ = 10,
+	SOCKADDR_IN = 16,
+	SOCKADDR_IN6 = 28
+};
+
+static bool parse_peer(const struct probe_call *r, struct fdtape_address *to)
+{
+	uint16_t family;
+
+	if (r->peer_len < SOCKADDR_IN)
+		return false;
+	memcpy(&family, r->peer, sizeof family);
+	*to = (struct fdtape_address){.port = (uint16_t)(r->peer[2] << 8 | r->peer[3])};
+	if (family == AF_INET_) {
+		to->family = FDTAPE_FAMILY_IPV4;
+		to->len = 4;
+		memcpy(to->addr, r->peer + 4, 4);
+	} else if (family == AF_INET6_ && r->peer_len >= SOCKADDR_IN6) {
+		to->family = FDTAPE_FAMILY_IPV6;
+		to->len = 16;
+		memcpy(to->addr, r->peer + 8, 16);
+	}
+	return to->family != FDTAPE_FAMILY_NONE;
+}
+
+static bool same_address(const struct fdtape_address *a, const struct fdtape_address *b)
+{
+	return a->family == b->family && a->port == b->port && a->len == b->len &&
+	       memcmp(a->addr, b->addr, a->len) == 0;
+}
+
+/* Whom the call's datagram came from or went to; NULL: the one that the flow is connected to, or it is not told. */
+static const struct fdtape_address *peer_of(const struct flow *f, const struct probe_call *r,
+                                            struct fdtape_address *room)
+{
+	/* Where none came, the program's memory holds that of an earlier one. */
+	bool none_came = r->dir == FDTAPE_IN && (r->ret < 0 || (r->ret == 0 && r->call == FDTAPE_CALL_RECVMMSG));
+
+	/* A UNIX socket's may be without a name: then the memory is as it was as well. */
+	if (!f || f->def.proto == FDTAPE_PROTO_UNIX || none_came || !parse_peer(r, room))
+		return NULL;
+	return same_address(room, &f->def.remote) ? NULL : room;
+}
+
 /* ---- calls ------------------------------------------------------------------------------------------------------ */
 
 static bool moves_between_fds(uint32_t call)
@@ -218,6 +267,7 @@ int on_call(struct translate *t, const struct probe_call *r, uint64_t given, con
 	                         .data = len ? payload : NULL,
 	                         .arg = {r->arg[0], r->arg[1], r->arg[2]}};
 	struct flow *f = r->flow ? map_get(&t->flows, r->flow) : NULL;
+	struct fdtape_address peer;
 	int error = 0, other = fdtape_call_flow_arg(r->call);
 	struct process *p = process_of(t, r->tgid, &error);
 
@@ -229,6 +279,7 @@ int on_call(struct translate *t, const struct probe_call *r, uint64_t given, con
 	if (error)
 		return error;
 	e.flow = f ? f->def.id : 0;
+	e.peer = peer_of(f, r, &peer);
 	if (other >= 0 && (r->other || r->call != FDTAPE_CALL_FCNTL))
 		e.arg[other] = tape_flow(t, r->other);
 	if (f && e.bytes && moves_between_fds(r->call))

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "record/procfs.h"
 #include "record/symbols.h"
@@ -79,17 +80,36 @@ static struct process *process_entry(struct translate *t, uint32_t pid, bool *fr
 	return NULL;
 }
 
-/* What only /proc and the executable's file tell. */
-static bool look_closer(struct process *p)
+static bool is_inode(const char *path, uint64_t inode)
 {
-	char text[PATH_MAX], build_id[SYMBOLS_BUILD_ID_MAX];
+	struct stat st;
 
-	if (procfs_cgroup((pid_t)p->pid, text, sizeof text) && !set_string(&p->cgroup, text))
-		return false;
-	snprintf(text, sizeof text, "/proc/%u/exe", p->pid);
-	if (symbols_build_id(text, build_id) != 0)
+	return stat(path, &st) == 0 && st.st_ino == inode;
+}
+
+/* The build id of the process' executable. Its process may be another image by now, or gone: so the file is looked for
+ * where it can be, and taken only if it is the one that the kernel told of. Inode 0: whatever it is now. */
+static bool find_build_id(struct process *p, uint64_t inode)
+{
+	char path[PATH_MAX + 32], build_id[SYMBOLS_BUILD_ID_MAX] = "";
+
+	snprintf(path, sizeof path, "/proc/%u/exe", p->pid);
+	if (inode && !is_inode(path, inode)) {
+		snprintf(path, sizeof path, "/proc/%u/root%s", p->pid, p->exe);
+		if (!is_inode(path, inode))
+			snprintf(path, sizeof path, "%s", is_inode(p->exe, inode) ? p->exe : "");
+	}
+	if (symbols_build_id(path, build_id) != 0)
 		*build_id = 0;
 	return set_string(&p->build_id, build_id);
+}
+
+/* What only /proc tells. */
+static bool find_cgroup(struct process *p)
+{
+	char path[PATH_MAX];
+
+	return !procfs_cgroup((pid_t)p->pid, path, sizeof path) || set_string(&p->cgroup, path);
 }
 
 int translate_process(struct translate *t, pid_t pid)
@@ -107,7 +127,8 @@ int translate_process(struct translate *t, pid_t pid)
 	p->uid = found.uid;
 	p->started = found.started;
 	memcpy(p->comm, found.comm, sizeof p->comm);
-	if (!set_string(&p->exe, found.exe) || !set_string(&p->cmdline, found.cmdline) || !look_closer(p))
+	if (!set_string(&p->exe, found.exe) || !set_string(&p->cmdline, found.cmdline) || !find_cgroup(p) ||
+	    !find_build_id(p, 0))
 		return FDTAPE_ERR_MEMORY;
 	if (t->image)
 		t->image(t->image_context, pid);
@@ -244,7 +265,7 @@ int on_exec(struct translate *t, const struct probe_exec *r)
 		if (parent && !set_string(&p->cgroup, parent->cgroup))
 			return FDTAPE_ERR_MEMORY;
 	}
-	if (!look_closer(p))
+	if (!find_cgroup(p) || !find_build_id(p, r->inode))
 		return FDTAPE_ERR_MEMORY;
 	if (t->image && r->chosen)
 		t->image(t->image_context, (pid_t)r->tgid);

@@ -26,6 +26,7 @@ struct assembly_segment {
 	uint64_t bytes;
 	uint64_t captured;
 	struct stamp stamp;
+	struct fdtape_address peer; /* that stamp.peer points to, if it does */
 	uint8_t data[];
 };
 
@@ -93,6 +94,10 @@ int assembly_put(struct assembly *a, uint64_t offset, uint64_t bytes, const uint
 		if (!s)
 			return -1;
 		*s = (struct assembly_segment){.offset = offset, .bytes = bytes, .captured = captured, .stamp = *stamp};
+		if (stamp->peer) {
+			s->peer = *stamp->peer;
+			s->stamp.peer = &s->peer;
+		}
 		if (captured)
 			memcpy(s->data, data, captured);
 		for (at = &a->pending; *at && (*at)->offset <= offset; at = &(*at)->next)

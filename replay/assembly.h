@@ -10,11 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <fdtape/types.h>
+
 /* By whom and when a piece of a stream was carried. */
 struct stamp {
 	uint64_t wall; /* when the call ended, ns since the epoch */
 	uint32_t tid;
 	bool shown; /* the call lies within the time that was chosen */
+	/* Of a socket that is no byte stream: fdtape_event.peer. Not to be kept beyond the call it is given in. */
+	const struct fdtape_address *peer;
 };
 
 struct assembly_segment;

@@ -66,6 +66,17 @@ bool choice_takes_flow(const struct player_choice *choice, const struct player_f
 	       takes_number(choice, flow->number) && takes_port(choice, &flow->def);
 }
 
+bool choice_takes_peer(const struct player_choice *choice, const struct player_flow *flow,
+                       const struct fdtape_address *peer)
+{
+	bool takes = false;
+
+	for (size_t i = 0; i < choice->n_ports; i++)
+		takes = takes || has_port(peer, choice->ports[i]);
+	return takes && choice_takes_process(choice, flow->process) && takes_fd(choice, flow->def.fd) &&
+	       takes_number(choice, flow->number);
+}
+
 bool choice_takes_event(const struct player_choice *choice, const struct player_process *process,
                         const struct fdtape_event *event)
 {

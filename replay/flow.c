@@ -63,8 +63,12 @@ static void tell(const struct lane *lane, tell_piece *callback, uint64_t offset,
 {
 	struct flow *flow = lane->flow;
 	struct player *p = player_of(flow);
-	const struct player_piece piece = {
-	        .offset = offset, .data = data, .len = len, .wall = stamp->wall, .tid = stamp->tid};
+	const struct player_piece piece = {.offset = offset,
+	                                   .data = data,
+	                                   .len = len,
+	                                   .wall = stamp->wall,
+	                                   .tid = stamp->tid,
+	                                   .peer = data ? stamp->peer : NULL};
 
 	if (!shown(flow, stamp))
 		return;
@@ -416,6 +420,7 @@ static void flow_free(struct flow *flow)
 	if (flow->http)
 		proto_http1.free(flow->http);
 	tls_flow_free(flow->tls);
+	flow_peers_release(&flow->peers);
 	process_release(flow->process);
 	free(flow->name);
 	free(flow->library);

@@ -176,6 +176,21 @@ static struct player_flow *other_flow(const struct play_section *section, const 
 	return flow ? &flow->pub : NULL;
 }
 
+/* Number of whom the call's datagram came from or went to among the flow's peers; 0: none. */
+static uint64_t meet_peer(struct flow *flow, const struct fdtape_address *peer)
+{
+	struct player *p = flow->section->player;
+	int64_t number = flow_peers_number(&flow->peers, peer);
+
+	if (number < 0)
+		play_fail(p, FDTAPE_ERR_MEMORY);
+	if (number == 1 && flow->pub.peers == 0)
+		flow->pub.first_peer = *peer;
+	flow->pub.peers = flow->peers.n;
+	flow->chosen = flow->chosen || choice_takes_peer(&p->choice, &flow->pub, peer);
+	return number > 0 ? (uint64_t)number : 0;
+}
+
 static void on_event(struct play_section *section, const struct fdtape_event *event)
 {
 	struct player *p = section->player;
@@ -198,6 +213,10 @@ static void on_event(struct play_section *section, const struct fdtape_event *ev
 	stamp.shown = play_in_time(p, start, end);
 	if (flow && flow->pub.def.kind == FDTAPE_KIND_LIBRARY)
 		bind_library(flow, event, &stamp);
+	if (flow && flow->pub.def.kind == FDTAPE_KIND_SOCKET && !flow->tls && event->peer) {
+		stamp.peer = event->peer;
+		call.peer = meet_peer(flow, event->peer);
+	}
 	chosen = event->flow && flow ? flow->chosen : choice_takes_event(&p->choice, &process->pub, event);
 	if (chosen && stamp.shown && !p->stop) {
 		if (flow)

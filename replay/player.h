@@ -45,10 +45,13 @@ struct player_flow {
 	uint64_t opened;                      /* wall time, ns since the epoch; 0 when PREOPENED */
 	uint64_t closed;                      /* wall time; 0: open at the end of the tape */
 	struct player_traffic traffic[2];     /* by enum fdtape_dir; up to now, final in flow_closed() */
-	struct tls_info tls;                  /* up to now, final in flow_closed() */
-	uint64_t bound;                       /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
+	/* Different fdtape_event.peer of its calls: others than def.remote. Up to now; counted up to 65536. */
+	uint64_t peers;
+	struct fdtape_address first_peer;
+	struct tls_info tls; /* up to now, final in flow_closed() */
+	uint64_t bound;      /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
 	                                       * deliver; 0: none was found, then they are pieces of this flow */
-	void *user;                           /* the sink's own */
+	void *user;          /* the sink's own */
 };
 
 /* A contiguous piece of a byte stream. Pieces of a (flow, dir) come in order, without overlap: each byte of the stream
@@ -60,6 +63,8 @@ struct player_piece {
 	uint64_t len;
 	uint64_t wall; /* when the call that carried it ended (a hole: when it was noticed) */
 	uint32_t tid;
+	/* wire(), plain() of datagrams: fdtape_event.peer; NULL: def.remote, or not known. */
+	const struct fdtape_address *peer;
 };
 
 struct player_call {
@@ -69,6 +74,7 @@ struct player_call {
 	const struct player_process *process;
 	uint64_t wall;   /* start, ns since the epoch */
 	uint64_t number; /* of the event, from 1, counted over all that was read, chosen or not */
+	uint64_t peer;   /* number of event->peer among the flow's, from 1; 0: it has none, or one beyond the 65536th */
 };
 
 /* Whoever wants to know. Every member may be NULL. A callback that returns non-zero ends the play; player_run()
@@ -111,7 +117,7 @@ struct player_choice {
 	size_t n_fds;
 	const uint64_t *flows; /* player_flow.number */
 	size_t n_flows;
-	const uint16_t *ports; /* local or remote */
+	const uint16_t *ports; /* local, remote, or a peer's: then from the first datagram on */
 	size_t n_ports;
 	/* Time: calls that end before `since` or begin after `until` are passed over. */
 	struct player_time {

@@ -7,6 +7,7 @@
  * messages), bind.c (library calls to sockets), process.c, timeline.c (several tapes in one order).
  */
 #include "replay/assembly.h"
+#include "replay/flow_peers.h"
 #include "map.h"
 #include "replay/plaintext.h"
 #include "replay/player.h"
@@ -43,6 +44,7 @@ struct flow {
 	char *name;    /* def.name */
 	char *library; /* tls.library */
 	struct lane lane[2];
+	struct flow_peers peers;
 	struct tls_flow *tls; /* NULL: not a byte stream */
 	void *http;
 	uint64_t bound; /* library: id of the socket flow; 0: none */
@@ -95,6 +97,9 @@ bool play_in_time(const struct player *player, uint64_t from, uint64_t to);
 /* ---- chosen.c ---- */
 bool choice_takes_process(const struct player_choice *choice, const struct player_process *process);
 bool choice_takes_flow(const struct player_choice *choice, const struct player_flow *flow);
+/* A flow that the choice did not take for its own ports: does it for those of one whom it exchanged a datagram with? */
+bool choice_takes_peer(const struct player_choice *choice, const struct player_flow *flow,
+                       const struct fdtape_address *peer);
 bool choice_takes_event(const struct player_choice *choice, const struct player_process *process,
                         const struct fdtape_event *event);
 

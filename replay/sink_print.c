@@ -166,6 +166,7 @@ static int on_call(void *context, const struct player_call *call)
 	struct sink_print *print = context;
 	const struct fdtape_event *event = call->event;
 	const char *name = fdtape_call_name(event->call);
+	char peer[ADDRESS_TEXT_MAX];
 
 	keep_pace(print, call->wall);
 	print->now = call->wall;
@@ -184,6 +185,11 @@ static int on_call(void *context, const struct player_call *call)
 		        event->bytes, event->offset);
 		if (event->captured < event->bytes)
 			fprintf(print->out, " (%" PRIu64 " not captured)", event->bytes - event->captured);
+	}
+	if (event->peer) {
+		address_text(peer, event->peer);
+		fputs(event->dir == FDTAPE_OUT ? " to " : " from ", print->out);
+		cli_put_string(print->out, peer);
 	}
 	if (event->flags & FDTAPE_EVENT_PENDING)
 		fputs(" pending\n", print->out);

@@ -120,6 +120,8 @@ static int on_call(void *context, const struct player_call *call)
 	if (event->bytes > 0)
 		fprintf(t->out, " %s %" PRIu64 "+%" PRIu64 " captured %" PRIu64,
 		        event->dir == FDTAPE_OUT ? "out" : "in", event->offset, event->bytes, event->captured);
+	if (call->peer)
+		fprintf(t->out, " peer %" PRIu64, call->peer);
 	if (event->flags & FDTAPE_EVENT_PENDING)
 		fputs(" pending\n", t->out);
 	else if (event->call == FDTAPE_CALL_FORK) /* the result is a pid */

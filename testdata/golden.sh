@@ -14,6 +14,8 @@ cd "$1"
 
 # Recorded from real programs by testdata/record.sh.
 cp "$here"/curl-clear.tape "$here"/curl-tls12.tape "$here"/curl-tls13.tape "$here"/nginx-proxy.tape .
+# Of version 1.1: with the peers of datagrams.
+cp "$here"/dns-server.tape datagrams.tape
 cat curl-clear.tape nginx-proxy.tape >concatenated.tape
 # The calls of nginx-proxy.tape, told four times, a second apart: so there are snapshots. Written by testdata/golden.c.
 "$BIN/tests/golden" nginx-proxy.tape >spread.tape

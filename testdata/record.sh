@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# testdata/record.sh [NAME...]: records the fixtures anew, from real programs (root; nginx, curl). A fixture that was
+# testdata/record.sh [NAME...]: records the fixtures anew, from real programs (root; nginx, curl, dig). A fixture that was
 # released never changes: this script says how each was made, and makes new ones. Transcripts beside them are what
 # `fdtape-replay --transcript` gives; what they hold is checked against the served files by the live suites.
 set -eu
@@ -21,10 +21,11 @@ openssl req -x509 -nodes -days 36500 -newkey ec -pkeyopt ec_paramgen_curve:P-256
 set -- "${@:-all}"
 ports=$(python3 -c '
 import socket
-ss = [socket.socket() for _ in range(2)]
+ss = [socket.socket() for _ in range(3)]
 for s in ss: s.bind(("127.0.0.1", 0))
 print(*(s.getsockname()[1] for s in ss))')
-http=${ports% *} https=${ports#* }
+http=${ports%% *} dns=${ports##* } https=${ports#* }
+https=${https% *}
 config() { # NAME SERVERS: a configuration of one process
 	cat >"$work/$1.conf" <<-CONF
 		daemon off; master_process off; pid $work/$1.pid; error_log $work/$1.log;
@@ -74,5 +75,21 @@ for name; do
 		kill -INT $recorder
 		wait $recorder
 		keep nginx-proxy ;;
+	esac
+	# One server, asked by several: the flow of an unconnected socket has no other end, each datagram has.
+	case $name in all | dns-server)
+		python3 "$here/../tests/live/dns_server.py" "$dns" 127.0.0.1 ::1 &
+		server="$server $!"
+		sleep 1
+		fdtape-record -q -o dns-server.tape -p $! &
+		recorder=$!
+		sleep 2
+		for host in 127.0.0.1 ::1 127.0.0.1; do
+			dig +short -p "$dns" @$host a.example b.example >/dev/null
+			sleep 1.2 # so that there are several groups
+		done
+		kill -INT $recorder
+		wait $recorder
+		keep dns-server ;;
 	esac
 done

@@ -137,9 +137,13 @@ static void print_event(const struct fdtape_event *e)
 	printf(",\"dir\":%" PRIu32 ",\"duration\":%" PRIu64 ",\"fd\":%" PRId32 ",\"flags\":%" PRIu32
 	       ",\"flow\":%" PRIu64,
 	       e->dir, e->duration, e->fd, e->flags, e->flow);
-	printf(",\"item\":\"event\",\"offset\":%" PRIu64 ",\"pid\":%" PRIu32 ",\"result\":%" PRId64 ",\"tid\":%" PRIu32
-	       ",\"time\":%" PRIu64 "}",
-	       e->offset, e->pid, e->result, e->tid, e->time);
+	printf(",\"item\":\"event\",\"offset\":%" PRIu64, e->offset);
+	if (e->peer) {
+		printf(",\"peer\":");
+		print_address(e->peer);
+	}
+	printf(",\"pid\":%" PRIu32 ",\"result\":%" PRId64 ",\"tid\":%" PRIu32 ",\"time\":%" PRIu64 "}", e->pid,
+	       e->result, e->tid, e->time);
 }
 
 static void print_secret(const struct fdtape_secret *s)

@@ -11,6 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define EVENTS 4096
 
 static struct fdtape_event events[2][EVENTS];
+static uint32_t peers[2][EVENTS];
 
 static void again(struct columns *c, ZSTD_DCtx *unpack, size_t n)
 {
@@ -24,12 +25,13 @@ static void again(struct columns *c, ZSTD_DCtx *unpack, size_t n)
 	for (size_t i = 0; i < n; i++)
 		flowlist_add(&list, events[0][i].flow);
 	flowlist_append(&list, &directory);
-	if (!pack || columns_encode(c, pack, &list, events[0], n, &directory, &body, &raw_len))
+	if (!pack || columns_encode(c, pack, &list, events[0], peers[0], n, &directory, &body, &raw_len))
 		abort();
 	s = span_of(directory.data, directory.len);
 	if (!flowlist_skip(&s, &flows) ||
-	    columns_decode(c, unpack, flows, s, span_of(body.data, body.len), raw_len, events[1], n, &diag) ||
-	    memcmp(events[0], events[1], n * sizeof(events[0][0])) != 0)
+	    columns_decode(c, unpack, flows, s, span_of(body.data, body.len), raw_len, events[1], peers[1], n, &diag) ||
+	    memcmp(events[0], events[1], n * sizeof(events[0][0])) != 0 ||
+	    memcmp(peers[0], peers[1], n * sizeof(peers[0][0])) != 0)
 		abort();
 	bytebuf_release(&directory);
 	bytebuf_release(&body);
@@ -53,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		directory = span_of(data + 6, dir_len);
 		if (flowlist_skip(&directory, &flows) &&
 		    columns_decode(c, zstd, flows, directory, span_of(data + 6 + dir_len, len - 6 - dir_len), raw_len,
-		                   events[0], n, &diag) == 0)
+		                   events[0], peers[0], n, &diag) == 0)
 			again(c, zstd, n);
 	}
 	columns_free(c);

@@ -55,6 +55,8 @@ static inline struct fuzz_blob fuzz_tape(unsigned seed)
 	if (fdtape_writer_open(&w, &(struct fdtape_sink){fuzz_sink, &tape}, &options))
 		abort();
 	for (uint64_t i = 0; i < 20 + seed % 100; i++) {
+		const struct fdtape_address peer = {
+		        .family = FDTAPE_FAMILY_IPV4, .len = 4, .port = 53, .addr = {127, 0, 0, (uint8_t)(i % 4)}};
 		struct fdtape_item items[] = {
 		        {.type = FDTAPE_ITEM_CLOCK, .clock = {i, i, i}},
 		        {.type = FDTAPE_ITEM_PROCESS,
@@ -70,7 +72,8 @@ static inline struct fuzz_blob fuzz_tape(unsigned seed)
 		                   .offset = i,
 		                   .bytes = 300,
 		                   .captured = i % sizeof(text),
-		                   .data = (const uint8_t *)text}},
+		                   .data = (const uint8_t *)text,
+		                   .peer = i % 3 ? &peer : NULL}},
 		        {.type = FDTAPE_ITEM_SECRET,
 		         .secret = {.label = "l", .source = "s", .id = (const uint8_t *)"x", .id_len = 1}},
 		        {.type = FDTAPE_ITEM_LOSS, .loss = {1, 2, 3, i, i}},
@@ -180,6 +183,10 @@ static inline void fuzz_touch_item(const struct fdtape_item *item)
 		    item->event.captured > FDTAPE_EVENT_DATA_MAX || !item->event.data != !item->event.captured)
 			abort();
 		fuzz_touch(item->event.data, (size_t)item->event.captured);
+		if (item->event.peer && item->event.peer->len > FDTAPE_ADDRESS_MAX)
+			abort();
+		if (item->event.peer)
+			fuzz_touch(item->event.peer, sizeof(*item->event.peer));
 		break;
 	case FDTAPE_ITEM_SECRET:
 		if (item->secret.id_len > FDTAPE_SECRET_MAX || item->secret.value_len > FDTAPE_SECRET_MAX)

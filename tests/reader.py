@@ -30,7 +30,7 @@ GROUP_TYPES = {EVENTS, PAYLOAD, PAYLOAD_RAW, DEFS, LOSS, SECRETS}
 KNOWN_TYPES = GROUP_TYPES | {SECTION, SNAPSHOT, INDEX, FOOTER}
 TYPE_NAMES = {SECTION: "SECTION", EVENTS: "EVENTS", PAYLOAD: "PAYLOAD", PAYLOAD_RAW: "PAYLOAD_RAW", DEFS: "DEFS",
               SNAPSHOT: "SNAPSHOT", LOSS: "LOSS", INDEX: "INDEX", SECRETS: "SECRETS", FOOTER: "FOOTER"}
-CRITICAL, RAW, REDACTED, GROUP_END = 1, 2, 4, 8
+CRITICAL, RAW, REDACTED, GROUP_END, FLOWS = 1, 2, 4, 8, 16
 
 # s. 12: limits
 BLOCK_MAX = 16 << 20
@@ -38,7 +38,7 @@ SECTION_MAX = 256 << 10
 DIR_MAX = 1 << 20
 GROUP_MAX = 64 << 20
 RECORDS_MAX = 1 << 20
-EVENTS_MAX = RUNS_MAX = LIST_MAX = ENTRIES_MAX = STRING_MAX = 65536
+EVENTS_MAX = RUNS_MAX = LIST_MAX = ENTRIES_MAX = STRING_MAX = PEERS_MAX = 65536
 SECRET_MAX = 1024
 STRIPS_MAX = 256
 CAPTURED_MAX = 4 << 20
@@ -310,7 +310,7 @@ def section_body(block):
 
 # ---- s. 5: records ------------------------------------------------------------------------------------------------
 
-CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD, SECRET_RECORD, LOSS_RECORD, THREAD_RECORD = 2, 3, 4, 6, 7, 9
+CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD, SECRET_RECORD, LOSS_RECORD, THREAD_RECORD, PEER_RECORD = 2, 3, 4, 6, 7, 9, 10
 
 # The members in order. A number is "u64", "u32" or "i32" (types.h says which).
 MEMBERS = {
@@ -322,10 +322,11 @@ MEMBERS = {
     SECRET_RECORD: ("secret", "time:u64 pid:u32 tid:u32 id_kind:u32 label:string source:string id:bytes value:bytes"),
     LOSS_RECORD: ("loss", "reason:u32 count:u64 bytes:u64 from:u64 to:u64"),
     THREAD_RECORD: ("thread", "pid:u32 tid:u32 time:u64 comm:string"),
+    PEER_RECORD: ("peer", "address:address"),
 }
 MEMBERS = {k: (name, [m.split(":") for m in members.split()]) for k, (name, members) in MEMBERS.items()}
 DEFINITIONS = {CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD, THREAD_RECORD}
-IN_BLOCK = {DEFS: DEFINITIONS, SNAPSHOT: DEFINITIONS, SECRETS: {SECRET_RECORD}, LOSS: {LOSS_RECORD}}
+IN_BLOCK = {DEFS: DEFINITIONS | {PEER_RECORD}, SNAPSHOT: DEFINITIONS, SECRETS: {SECRET_RECORD}, LOSS: {LOSS_RECORD}}
 
 Record = namedtuple("Record", "ordinal events_before item")
 
@@ -452,9 +453,9 @@ class Strings:
 
 # ---- s. 7: EVENTS -------------------------------------------------------------------------------------------------
 
-(TID, CALL, FLOW, DIR, RESULT, ARG0, OFFSET, FD, BYTES, CAPTURED, PID, FLAGS, ARG1, ARG2) = range(14)
+(TID, CALL, FLOW, DIR, RESULT, ARG0, OFFSET, FD, BYTES, CAPTURED, PID, FLAGS, ARG1, ARG2, PEER) = range(15)
 MASK, TIME, DURATION = 32, 33, 34
-COLUMNS = {*range(14), MASK, TIME, DURATION}
+COLUMNS = {*range(15), MASK, TIME, DURATION}
 COLUMN_CRITICAL = 0x80
 PEEK = 4
 OPENING = {11, 12, *range(32, 35), *range(40, 44), 70}  # accept, accept4, dup .., open .., io_uring_accept
@@ -547,7 +548,7 @@ def events_directory(block, frames):
 
 class Thread:
     def __init__(self, tid):
-        self.pid = self.fd = self.opened = self.call1 = self.call2 = self.outcome = 0
+        self.pid = self.fd = self.opened = self.call1 = self.call2 = self.outcome = self.peer = 0
         self.successor = tid
         self.flows = []
 
@@ -588,8 +589,8 @@ def put_first(places, value):
 
 class Context:
     def __init__(self):
-        self.last = [0] * 14
-        self.pick = [0] * 14
+        self.last = [0] * 15
+        self.pick = [0] * 15
         self.duration, self.time = Scale(), Scale()
 
 
@@ -614,6 +615,7 @@ CANDIDATES = {
     FLAGS: lambda m, v, last: (last, 0),
     ARG1: lambda m, v, last: (last, 0),
     ARG2: lambda m, v, last: (last, 0),
+    PEER: lambda m, v, last: (last, m.thread.peer, (m.max_peer + 1) & U64, 0),
 }
 SIGNED = {RESULT, FD}
 RECENT = {TID, FLOW}
@@ -634,7 +636,7 @@ class Model:
         self.contexts = {}
         self.context = self.at_hand(0)
         self.thread = self.flow = None  # of the event, once they are known
-        self.end = self.tid1 = self.tid2 = self.max_flow = 0
+        self.end = self.tid1 = self.tid2 = self.max_flow = self.max_peer = 0
         self.snaplen = U64
 
     def at_hand(self, number):
@@ -674,7 +676,7 @@ class Model:
 
     def event(self):
         mask = self.columns[MASK].next()
-        v = [0] * 14
+        v = [0] * 15
         v[TID] = fits(self.value(TID, mask, v), "u32", "tid")
         if self.thread:
             self.thread.successor = v[TID]
@@ -684,7 +686,7 @@ class Model:
         self.context = self.at_hand(context_number(v[CALL], t.call1, t.outcome))
         v[FLOW] = self.value(FLOW, mask, v)
         self.flow = self.flows.meet(v[FLOW])
-        for column in range(DIR, 14):
+        for column in range(DIR, 15):
             v[column] = self.value(column, mask, v)
             check(column != DIR or v[DIR] <= 1, "dir is %d, expected 0 or 1", v[DIR])
         check(v[CAPTURED] <= min(v[BYTES], CAPTURED_MAX), "captured is %d of %d bytes", v[CAPTURED], v[BYTES])
@@ -698,6 +700,7 @@ class Model:
             "call": v[CALL], "flags": fits(v[FLAGS], "u32", "flags"), "result": signed(v[RESULT]),
             "fd": fits(v[FD], "i32", "fd"), "dir": v[DIR], "flow": v[FLOW], "offset": v[OFFSET], "bytes": v[BYTES],
             "captured": v[CAPTURED], "arg": [v[ARG0], v[ARG1], v[ARG2]],
+            "peer": fits(v[PEER], "u32", "peer"),
         }
 
     def behind(self, v, end):
@@ -718,6 +721,8 @@ class Model:
         if 0 < v[CAPTURED] < v[BYTES]:
             self.snaplen = v[CAPTURED]
         self.end, self.tid2, self.tid1 = end, self.tid1, v[TID]
+        if v[PEER]:
+            t.peer, self.max_peer = v[PEER], max(self.max_peer, v[PEER])
 
 
 def events(n_records, listed, strips):
@@ -1043,22 +1048,31 @@ class Reader:
 
     def in_their_order(self, all_records, all_events, strings, first, missing):
         """s. 5: records in the order of their ordinals, each behind as many events"""
-        given, ordinal = 0, -1
+        given, ordinal, peers = 0, -1, []
         for record in all_records:
             if record.ordinal == ordinal:
                 self.complain(first, "the group has two records with the ordinal %d" % ordinal)
             ordinal = record.ordinal
             while given < min(record.events_before, len(all_events)):
-                yield self.with_data(all_events[given], strings, first, missing)
+                yield self.with_data(all_events[given], strings, peers, first, missing)
                 given += 1
-            if record.item:
+            if record.item and record.item["item"] == "peer":
+                if len(peers) < PEERS_MAX:
+                    peers.append(record.item["address"])
+                else:
+                    self.complain(first, "the group has more than %d peers" % PEERS_MAX)
+            elif record.item:
                 self.seen[4] += record.item["item"] == "secret"
                 yield record.item
         for event in all_events[given:]:
-            yield self.with_data(event, strings, first, missing)
+            yield self.with_data(event, strings, peers, first, missing)
 
-    def with_data(self, event, strings, first, missing):
-        data = b""
+    def with_data(self, event, strings, peers, first, missing):
+        data, peer = b"", event.pop("peer")
+        if 0 < peer <= len(peers):
+            event["peer"] = peers[peer - 1]
+        elif peer and not missing and self.whole:
+            self.complain(first, "an event is of peer %d, the group has %d before it" % (peer, len(peers)))
         if event["captured"]:
             try:
                 data = strings.next(event)
@@ -1148,6 +1162,9 @@ class Strict:
                 self.expect(h, "the group's time", (h.ts_min, h.ts_max), (min(times), max(times)))
             if h.type in lists:
                 self.expect(h, "the list of flows", directory, sorted(lists[h.type]))
+            if h.type == DEFS:
+                others = {i["item"] for i in items} & {"clock", "process", "thread", "peer"}
+                self.expect(h, "FLOWS", h.flags & FLOWS, 0 if others else FLOWS)
             flows = sorted({run.flow for run in directory}) if h.type in (PAYLOAD, PAYLOAD_RAW) else directory
             self.entries.append((h.type, h.flags, h.stored_len, h.ts_min, h.ts_max, flows))
             self.expect(h, "GROUP_END", h.flags & GROUP_END, GROUP_END if h is group.blocks[-1][0] else 0)
@@ -1157,7 +1174,7 @@ class Strict:
         self.runs([r for h, d, _ in group.blocks if h.type in (PAYLOAD, PAYLOAD_RAW) for r in d], all_events, first)
 
     def times(self, item):
-        of = {"clock": ["monotonic"], "loss": ["from", "to"]}.get(item["item"], ["time"])
+        of = {"clock": ["monotonic"], "loss": ["from", "to"], "peer": []}.get(item["item"], ["time"])
         if item["item"] == "flow":
             of = ["closed" if item["closed"] else "opened"]
         return [item[name] for name in of]

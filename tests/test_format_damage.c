@@ -529,7 +529,7 @@ static void test_section__unknown_major__is_refused_by_number(void **state)
 	parts.part[0].stored.data[0] = 7;
 	errors = read_parts(&parts, &read);
 	assert_int_equal(errors.final, FDTAPE_ERR_UNSUPPORTED);
-	assert_non_null(strstr(errors.message, "version is 7.0"));
+	assert_non_null(strstr(errors.message, "version is 7.1"));
 	assert_int_equal(read.n, 0);
 	parts_free(&parts);
 	blob_free(&tape);
@@ -738,6 +738,196 @@ static void test_reader__unknown_record__is_skipped_and_counted(void **state)
 	blob_free(&tape);
 	script_free(&s);
 	script_free(&read);
+}
+
+/* ---- peers ---------------------------------------------------------------------------- */
+
+/* Three groups of 4 events of two peers, and nothing else. */
+static struct script datagram_script(void)
+{
+	struct script s = {0};
+
+	for (uint64_t i = 0; i < 12; i++) {
+		struct fdtape_address peer = {
+		        .family = FDTAPE_FAMILY_IPV4, .len = 4, .port = 53, .addr = {10, 0, 0, (uint8_t)(i / 2)}};
+		const struct fdtape_event event = {.time = i,
+		                                   .call = FDTAPE_CALL_RECVFROM,
+		                                   .flow = 1,
+		                                   .offset = i,
+		                                   .bytes = 1,
+		                                   .captured = 1,
+		                                   .data = (const uint8_t *)"x",
+		                                   .peer = &peer};
+
+		script_add(&s, &(struct fdtape_item){.type = FDTAPE_ITEM_EVENT, .event = event});
+	}
+	return s;
+}
+
+static size_t count_peers(const struct script *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += s->items[i].type == FDTAPE_ITEM_EVENT && s->items[i].event.peer;
+	return n;
+}
+
+/* The last record is of a type that nobody knows. */
+static void one_peer(struct parts *parts)
+{
+	struct part *p = find_part(parts, BLOCK_DEFS);
+	uint8_t *body = p->stored.data + p->block.dir_len;
+
+	assert_true(p->block.flags & BLOCK_RAW && body[1] == 10);
+	body[body[0] + 1 + 1] = 99;
+}
+
+/* They come behind the events. */
+static void late_peers(struct parts *parts)
+{
+	struct part *p = find_part(parts, BLOCK_DEFS);
+
+	p->stored.data[p->block.dir_len + 3] = 100;
+}
+
+/* One is not whole. */
+static void cut_peer(struct parts *parts)
+{
+	struct part *p = find_part(parts, BLOCK_DEFS);
+
+	p->stored.data[p->block.dir_len + 4 + 2] = FDTAPE_ADDRESS_MAX;
+}
+
+static void peer_of_a_loss(struct parts *parts)
+{
+	find_part(parts, BLOCK_DEFS)->block.type = BLOCK_LOSS;
+}
+
+/* What events refer to is not there: they are given without it, and that is said once for the group. */
+static void test_peers__not_defined__is_said_once(void **state)
+{
+	static const struct {
+		void (*make)(struct parts *parts);
+		size_t peers; /* that are left, of 12 */
+		bool said;    /* that the peer is missing, not that its record is none */
+		size_t damaged;
+	} cases[] = {
+	        {one_peer, 10, true, 1},
+	        {late_peers, 8, true, 1},
+	        {cut_peer, 8, false, 1},
+	        {peer_of_a_loss, 8, false, 2}, /* a loss that is none, and peers that are missing */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct script s = datagram_script(), read = {0};
+		struct blob tape = write_tape(&s, 4, SALT);
+		struct parts parts = take_apart(&tape);
+		struct errors errors;
+
+		cases[i].make(&parts);
+		errors = read_parts(&parts, &read);
+		assert_int_equal(errors.damaged, cases[i].damaged);
+		assert_int_equal(strstr(errors.message, "is of peer") != NULL, cases[i].said);
+		assert_part(&s, &read);
+		assert_int_equal(count(&read, FDTAPE_ITEM_EVENT), 12);
+		assert_int_equal(count_peers(&read), cases[i].peers);
+		parts_free(&parts);
+		blob_free(&tape);
+		script_free(&s);
+		script_free(&read);
+	}
+}
+
+/* The block that defines them is lost: that was said. */
+static void test_peers__block_damaged__is_said_once(void **state)
+{
+	struct script s = datagram_script(), read = {0};
+	struct blob tape = write_tape(&s, 4, SALT), damaged;
+	struct parts parts = take_apart(&tape);
+	struct errors errors;
+	size_t at = 0;
+
+	(void)state;
+	for (struct part *p = parts.part; p->block.type != BLOCK_DEFS; p++)
+		at += block_size(&p->block);
+	damaged = put_together(&parts);
+	damaged.data[at + BLOCK_HEADER] ^= 1;
+	errors = read_tape(damaged.data, damaged.len, &read);
+	assert_int_equal(errors.damaged, 1);
+	assert_part(&s, &read);
+	assert_int_equal(count(&read, FDTAPE_ITEM_EVENT), 12);
+	assert_int_equal(count_peers(&read), 8);
+	parts_free(&parts);
+	blob_free(&tape);
+	blob_free(&damaged);
+	script_free(&s);
+	script_free(&read);
+}
+
+static void test_peers__in_a_snapshot__are_damage(void **state)
+{
+	struct script s = datagram_script(), read = {0};
+	struct fdtape_choice choice = {.from = 0, .to = 100};
+	const uint8_t record[] = {6, 10, 1, 0, FDTAPE_FAMILY_IPV4, 53, 0};
+	struct dice d = {3};
+	char random[1000];
+	struct blob tape, changed;
+	struct parts parts;
+	struct fdtape_reader *r;
+	struct part *p;
+
+	(void)state;
+	script_add(&s, &(struct fdtape_item){.type = FDTAPE_ITEM_FLOW, .flow = {.id = 1, .name = "f"}});
+	/* So much that a snapshot is due. */
+	for (size_t i = 0; i < sizeof(random); i++)
+		random[i] = (char)('!' + dice_below(&d, 90));
+	random[sizeof(random) - 1] = 0;
+	for (uint64_t i = 20; i < 40; i++)
+		add_event(&s, i, random);
+	tape = write_tape(&s, 4, SALT);
+	parts = take_apart(&tape);
+	p = find_part(&parts, BLOCK_SNAPSHOT);
+	assert_true(p->block.flags & BLOCK_RAW);
+	blob_append(&p->stored, record, sizeof(record));
+	p->block.n_records++;
+	p->block.raw_len += sizeof(record);
+	changed = put_together(&parts);
+	assert_int_equal(fdtape_reader_open_memory(&r, changed.data, changed.len), 0);
+	assert_int_equal(fdtape_reader_choose(r, &choice), 0);
+	assert_int_not_equal(drain_reader(r, &read).damaged, 0);
+	fdtape_reader_free(r);
+	parts_free(&parts);
+	blob_free(&tape);
+	blob_free(&changed);
+	script_free(&s);
+	script_free(&read);
+}
+
+/* A reader of version 1.0 passes over the column; it must not be one that it has to know. */
+static void test_peers__column__is_not_critical(void **state)
+{
+	struct script s = datagram_script();
+	struct blob tape = write_tape(&s, 4, SALT);
+	struct parts parts = take_apart(&tape);
+	const struct part *p = find_part(&parts, BLOCK_EVENTS);
+	size_t found = 0;
+
+	(void)state;
+	/* The index in the group, a list of one flow, the number of entries; then the entries. */
+	assert_int_equal(p->stored.data[1], 1);
+	for (size_t at = 4; at < p->block.dir_len; at += 4) {
+		const uint8_t *entry = p->stored.data + at;
+
+		found += entry[0] == 14;
+		assert_true(entry[2] < 0x80 && entry[3] < 0x80);
+		assert_int_equal(entry[1] >> 7, entry[0] != 14);
+	}
+	assert_int_not_equal(found, 0);
+	parts_free(&parts);
+	blob_free(&tape);
+	script_free(&s);
 }
 
 /* ---- what is forbidden ---------------------------------------------------------------- */
@@ -1232,6 +1422,10 @@ int main(void)
 	        cmocka_unit_test(test_reader__unknown_block__is_skipped_unless_critical),
 	        cmocka_unit_test(test_events__unknown_column__is_skipped_unless_critical),
 	        cmocka_unit_test(test_reader__unknown_record__is_skipped_and_counted),
+	        cmocka_unit_test(test_peers__not_defined__is_said_once),
+	        cmocka_unit_test(test_peers__block_damaged__is_said_once),
+	        cmocka_unit_test(test_peers__in_a_snapshot__are_damage),
+	        cmocka_unit_test(test_peers__column__is_not_critical),
 	        cmocka_unit_test(test_reader__what_is_forbidden__is_damage),
 	        cmocka_unit_test(test_reader__blocks_behind_the_footer__are_damage),
 	        cmocka_unit_test(test_reader__doubled_ordinals_of_two_blocks__are_said_once),

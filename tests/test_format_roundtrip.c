@@ -422,17 +422,20 @@ static void test_writer__full_device__error_stays(void **state)
 
 static void test_writer__values_not_allowed__are_refused_and_leave_no_trace(void **state)
 {
+	static const struct fdtape_address long_address = {.len = FDTAPE_ADDRESS_MAX + 1};
 	static char too_long[65538];
 	const struct fdtape_item bad[] = {
 	        {.type = 0},
 	        {.type = FDTAPE_ITEM_SECTION},
 	        {.type = FDTAPE_ITEM_END},
+	        {.type = 10, .flow = {.name = ""}}, /* a record, but no item */
 	        {.type = 99},
 	        {.type = FDTAPE_ITEM_EVENT, .event = {.dir = 2}},
 	        {.type = FDTAPE_ITEM_EVENT, .event = {.bytes = 1, .captured = 2, .data = (const uint8_t *)"ab"}},
 	        {.type = FDTAPE_ITEM_EVENT, .event = {.bytes = 1, .captured = 1}},
 	        {.type = FDTAPE_ITEM_EVENT,
 	         .event = {.bytes = UINT64_MAX, .captured = FDTAPE_EVENT_DATA_MAX + 1, .data = (const uint8_t *)""}},
+	        {.type = FDTAPE_ITEM_EVENT, .event = {.peer = &long_address}},
 	        {.type = FDTAPE_ITEM_PROCESS, .process = {.cmdline = too_long}},
 	        {.type = FDTAPE_ITEM_FLOW, .flow = {.local = {.len = FDTAPE_ADDRESS_MAX + 1}}},
 	        {.type = FDTAPE_ITEM_SECRET,
@@ -451,7 +454,9 @@ static void test_writer__values_not_allowed__are_refused_and_leave_no_trace(void
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(fdtape_writer_put(w, &bad[i]), FDTAPE_ERR_USAGE);
 	too_long[65536] = 0; /* now as long as may be */
-	script_add(&s, &bad[8]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (bad[i].type == FDTAPE_ITEM_PROCESS)
+			script_add(&s, &bad[i]);
 	assert_int_equal(put_script(w, &s, 0), 0);
 	assert_int_equal(fdtape_writer_end(w), 0);
 	assert_int_equal(fdtape_writer_put(w, &s.items[0]), FDTAPE_ERR_USAGE);
@@ -477,6 +482,119 @@ static void test_writer__null_strings__are_empty(void **state)
 	assert_string_equal(read.items[1].process.exe, "");
 	script_free(&read);
 	blob_free(&tape);
+}
+
+/* ---- peers ---------------------------------------------------------------------------- */
+
+static void add_datagram(struct script *s, uint64_t time, uint32_t dir, const struct fdtape_address *peer)
+{
+	script_add(s, &(struct fdtape_item){.type = FDTAPE_ITEM_EVENT,
+	                                    .event = {.time = time,
+	                                              .pid = 1,
+	                                              .tid = 1,
+	                                              .call = dir ? FDTAPE_CALL_SENDTO : FDTAPE_CALL_RECVFROM,
+	                                              .fd = 3,
+	                                              .dir = dir,
+	                                              .flow = 1,
+	                                              .offset = time,
+	                                              .bytes = 40,
+	                                              .peer = peer}});
+}
+
+static struct fdtape_address peer_of(uint64_t i)
+{
+	struct fdtape_address a = {.family = FDTAPE_FAMILY_IPV4, .len = 4, .port = (uint16_t)(i % 7)};
+
+	for (size_t k = 0; k < 4; k++)
+		a.addr[k] = (uint8_t)(i >> 8 * k);
+	return a;
+}
+
+static void assert_roundtrip(const struct script *s, size_t flush_each)
+{
+	struct script read = {0};
+	struct blob tape = write_tape(s, flush_each, 0x5a17);
+	struct errors errors = read_tape(tape.data, tape.len, &read);
+
+	assert_string_equal(errors.message, "");
+	assert_whole(s, &read);
+	blob_free(&tape);
+	script_free(&read);
+}
+
+/* An address differs from another by any part of it; only the used bytes of addr count. */
+static void test_peers__alike_but_for_one_part__stay_apart(void **state)
+{
+	static const struct fdtape_address addresses[] = {
+	        {.family = FDTAPE_FAMILY_IPV4, .len = 4, .port = 53, .addr = {10, 0, 0, 1}},
+	        {.family = FDTAPE_FAMILY_IPV4, .len = 4, .port = 54, .addr = {10, 0, 0, 1}},
+	        {.family = FDTAPE_FAMILY_IPV4, .len = 4, .port = 53, .addr = {10, 0, 0, 2}},
+	        {.family = FDTAPE_FAMILY_IPV6, .len = 4, .port = 53, .addr = {10, 0, 0, 1}},
+	        {.family = FDTAPE_FAMILY_IPV4, .len = 5, .port = 53, .addr = {10, 0, 0, 1, 0}},
+	        {.family = FDTAPE_FAMILY_IPV4, .len = 4, .port = 53, .addr = {10, 0, 0, 1, 99}}, /* the first again */
+	        {0},
+	        {.family = 200, .len = FDTAPE_ADDRESS_MAX, .port = UINT16_MAX, .addr = {[FDTAPE_ADDRESS_MAX - 1] = 1}},
+	};
+	struct script s = {0};
+
+	(void)state;
+	for (uint64_t i = 0; i < 100; i++)
+		add_datagram(&s, i, i % 2, i % 9 == 8 ? NULL : &addresses[i % 9]);
+	for (size_t flush_each = 0; flush_each < 12; flush_each++)
+		assert_roundtrip(&s, flush_each);
+	script_free(&s);
+}
+
+/* An address is written once in each group, whatever it is used for; each group has its own. */
+static void test_peers__each_group__defines_its_own(void **state)
+{
+	struct script s = {0};
+	struct fdtape_reader *r;
+	struct fdtape_totals totals;
+	struct blob tape;
+
+	(void)state;
+	for (uint64_t i = 0; i < 60; i++) {
+		struct fdtape_address peer = peer_of(i % 5);
+
+		add_datagram(&s, i, i % 2, &peer);
+	}
+	tape = write_tape(&s, 20, 0x5a17);
+	assert_int_equal(fdtape_reader_open_memory(&r, tape.data, tape.len), 0);
+	assert_int_equal(fdtape_reader_totals(r, &totals, NULL), 1);
+	assert_int_equal(totals.groups, 3);
+	assert_int_equal(totals.records, 3 * 5);
+	fdtape_reader_free(r);
+	assert_roundtrip(&s, 20);
+	blob_free(&tape);
+	script_free(&s);
+}
+
+/* More than a group may have, each with its own: the group is closed in time. */
+static void test_peers__over_64ki__are_several_groups(void **state)
+{
+	struct script s = {0};
+	struct fdtape_reader *r;
+	struct fdtape_totals totals;
+	struct blob tape;
+
+	(void)state;
+	for (uint64_t i = 0; i < 70000; i++) {
+		struct fdtape_address peer = peer_of(i);
+
+		/* With another record now and then, so that records, not events, are what fills the group. */
+		if (i % 100 == 0)
+			script_add(&s, &(struct fdtape_item){.type = FDTAPE_ITEM_CLOCK, .clock = {i, i, i}});
+		add_datagram(&s, i, 0, &peer);
+	}
+	tape = write_tape(&s, 0, 0x5a17);
+	assert_int_equal(fdtape_reader_open_memory(&r, tape.data, tape.len), 0);
+	assert_int_equal(fdtape_reader_totals(r, &totals, NULL), 1);
+	assert_int_equal(totals.groups, 2);
+	fdtape_reader_free(r);
+	assert_roundtrip(&s, 0);
+	blob_free(&tape);
+	script_free(&s);
 }
 
 static void test_names__every_number__has_its_name(void **state)
@@ -543,6 +661,9 @@ int main(void)
 	        cmocka_unit_test(test_writer__full_device__error_stays),
 	        cmocka_unit_test(test_writer__values_not_allowed__are_refused_and_leave_no_trace),
 	        cmocka_unit_test(test_writer__null_strings__are_empty),
+	        cmocka_unit_test(test_peers__alike_but_for_one_part__stay_apart),
+	        cmocka_unit_test(test_peers__each_group__defines_its_own),
+	        cmocka_unit_test(test_peers__over_64ki__are_several_groups),
 	        cmocka_unit_test(test_names__every_number__has_its_name),
 	        cmocka_unit_test(test_calls__what_they_carry_and_refer_to),
 	};

@@ -73,6 +73,37 @@ static void test_assembly__late_segment__fills_the_gap(void **state)
 	assembly_release(&a);
 }
 
+/* Ports of the peers, in the order in which their pieces were given. */
+static void emit_peer(void *context, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct out *o = context;
+	size_t n = strlen(o->text);
+
+	(void)offset;
+	(void)data;
+	(void)len;
+	snprintf(o->text + n, sizeof o->text - n, "%u ", stamp->peer ? stamp->peer->port : 0u);
+}
+
+/* A peer is given with its own bytes, however long they waited: its address is the reader's, and soon another. */
+static void test_assembly__late_datagrams__keep_their_peers(void **state)
+{
+	struct fdtape_address peer = {.port = 3};
+	struct stamp stamp = {.peer = &peer};
+	struct assembly a = {0};
+	struct out o = {0};
+
+	(void)state;
+	assert_int_equal(assembly_put(&a, 4, 2, (const uint8_t *)"ef", 2, &stamp, emit_peer, &o), 0);
+	peer.port = 2;
+	assert_int_equal(assembly_put(&a, 2, 2, (const uint8_t *)"cd", 2, &stamp, emit_peer, &o), 0);
+	peer.port = 1;
+	assert_int_equal(assembly_put(&a, 0, 2, (const uint8_t *)"ab", 2, &stamp, emit_peer, &o), 0);
+	assert_int_equal(assembly_put(&a, 6, 2, (const uint8_t *)"gh", 2, &at, emit_peer, &o), 0);
+	assert_string_equal(o.text, "1 2 3 0 ");
+	assembly_release(&a);
+}
+
 static void test_assembly__overlaps__each_byte_once(void **state)
 {
 	struct assembly a = {0};
@@ -228,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_assembly__in_order__is_given_at_once),
 	        cmocka_unit_test(test_assembly__late_segment__fills_the_gap),
+	        cmocka_unit_test(test_assembly__late_datagrams__keep_their_peers),
 	        cmocka_unit_test(test_assembly__overlaps__each_byte_once),
 	        cmocka_unit_test(test_assembly__gap_that_stays__becomes_a_hole_within_bounds),
 	        cmocka_unit_test(test_assembly__finish__gives_what_waits_and_the_tail),

@@ -160,6 +160,8 @@ enum fdtape_event_flag {
 	FDTAPE_EVENT_PASSED = 1u << 5,
 };
 
+struct fdtape_address;
+
 /*
  * One finished call.
  *
@@ -195,6 +197,7 @@ struct fdtape_event {
 	 *           vmsplice: [0] number of iovecs, [1] flags
 	 *           socket: [0] domain, [1] type, [2] protocol
 	 *           socketpair: [0] domain, [1] first fd << 32 | second fd, [2] type
+	 *           pipe, pipe2: [0] flags, [1] first fd << 32 | second fd
 	 *           accept, accept4: [0] flow of the accepted fd (result)
 	 *           bind: [0] address family
 	 *           listen: [0] backlog
@@ -213,6 +216,9 @@ struct fdtape_event {
 	uint64_t arg[3];
 	/* The captured bytes; NULL when captured is 0. When reading: owned by the reader, valid until its next call. */
 	const uint8_t *data;
+	/* Of a datagram: who it came from or went to, where that is told by the call; NULL: the flow's remote, or not
+	 * known. When reading: owned by the reader, valid as `data` is. */
+	const struct fdtape_address *peer;
 };
 
 /* The most bytes that one event carries on the tape. */
@@ -375,6 +381,7 @@ enum fdtape_item_type {
 	FDTAPE_ITEM_LOSS = 7,
 	FDTAPE_ITEM_END = 8, /* the section was ended properly by its writer */
 	FDTAPE_ITEM_THREAD = 9,
+	/* 10 is a record of the tape that is no item: docs/format.md, section 5. */
 };
 
 struct fdtape_item {
@@ -396,7 +403,9 @@ struct fdtape_item {
 struct fdtape_totals {
 	uint64_t groups;
 	uint64_t events;
-	uint64_t records;     /* items that are not events: definitions, secrets, losses */
+	/* Items that are not events: definitions, secrets, losses; and in each group once each address that
+	 * fdtape_event.peer names there, which is a record of the tape, but no item. */
+	uint64_t records;
 	uint64_t secrets;     /* of the records; they stay counted when they were dropped from the tape */
 	uint64_t bytes;       /* of tape, up to where this was counted */
 	uint64_t carried[2];  /* by enum fdtape_dir: sum of fdtape_event.bytes, without those of FDTAPE_EVENT_PEEK

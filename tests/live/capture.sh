@@ -115,9 +115,9 @@ one() { # HOW NAME OPTION... -- PROGRAM ARGUMENT...
 	esac
 	: >check
 	if [ $status = 0 ] || [ $status = 77 ]; then
-		lossy=
-		[ "$how" != lossy ] || lossy=lossy
-		timeout -k 10 "$TIMEOUT" "$CHECK" tape truth $lossy >check 2>&1
+		kind=
+		case $how in lossy | lean) kind=$how ;; esac
+		timeout -k 10 "$TIMEOUT" "$CHECK" tape truth $kind >check 2>&1
 		checked=$?
 		[ $checked -le 1 ] || [ $checked = 77 ] || echo "not ok - the checker ended with status $checked" >>check
 		tell "$name" $checked

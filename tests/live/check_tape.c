@@ -2,7 +2,7 @@
 
 /*
  * check_tape --truth TRUTH: shows it.
- * check_tape TAPE TRUTH [lossy]: holds a tape to what the recorded program says it did (tests/live/programs/truth.h),
+ * check_tape TAPE TRUTH [lossy|lean]: holds a tape to what the recorded program says it did (tests/live/programs/truth.h),
  * byte for byte. Speaks TAP; exit status 0 all is so, 1 something is not, 77 the program says that it can't be done here.
  *
  * What must hold for each flow and direction: its events' bytes and the holes between them are [0, carried), none twice;
@@ -119,6 +119,8 @@ struct expected_call {
 	uint32_t pid;
 	uint32_t flags;
 	bool has_arg[3], arg_is_flow[3], has_bytes, any, found;
+	struct fdtape_address *peers; /* by message */
+	size_t n_peers;
 };
 
 struct side {
@@ -158,6 +160,8 @@ static size_t n_flows;
 static bool allowed[FDTAPE_LOSS_REASONS];
 static uint64_t wanted_losses[FDTAPE_LOSS_REASONS];
 static bool lossy;
+static bool lean; /* recorded by --lean: no call's entry was seen */
+static bool tells_peers;
 
 /* Calls by number, as they are on the tape; not from the library, which is what is tested. */
 static const struct {
@@ -365,6 +369,20 @@ static void parse_address(char **line)
 	address->port = (uint16_t)number(next_word(line));
 }
 
+/* FAMILY:HEX:PORT */
+static void parse_peer(struct expected_call *call, char *text)
+{
+	struct fdtape_address *peer = &ADD(call->peers, call->n_peers);
+	char *rest, *hex;
+
+	peer->family = (uint8_t)number(strtok_r(text, ":", &rest));
+	hex = strtok_r(NULL, ":", &rest);
+	for (unsigned byte; hex && peer->len < FDTAPE_ADDRESS_MAX && sscanf(hex, "%2x", &byte) == 1; hex += 2)
+		peer->addr[peer->len++] = (uint8_t)byte;
+	peer->port = (uint16_t)number(rest);
+	tells_peers = true;
+}
+
 static void parse_call(char **line)
 {
 	struct flow *flow = flow_of_label((long)number(next_word(line)));
@@ -384,6 +402,8 @@ static void parse_call(char **line)
 		} else if (!strncmp(word, "bytes=", 6)) {
 			call->has_bytes = true;
 			call->bytes = number(word + 6);
+		} else if (!strncmp(word, "peer=", 5)) {
+			parse_peer(call, word + 5);
 		} else if (!strcmp(word, "peek")) {
 			call->flags |= FDTAPE_EVENT_PEEK;
 		} else if (!strcmp(word, "reread")) {
@@ -485,7 +505,8 @@ struct seen_flow {
 	struct fdtape_flow last;
 	unsigned order; /* of its first definition; 0: none */
 	unsigned nth;
-	struct flow *flow; /* what the truth says of it; NULL: nothing */
+	struct flow *flow;            /* what the truth says of it; NULL: nothing */
+	struct fdtape_address remote; /* as it was defined before the event at hand */
 	uint64_t carried[2];
 };
 
@@ -674,8 +695,8 @@ static void check_flows(void)
 /* The calls' differences are gathered while the bytes are looked at, and told later. */
 static struct gathered {
 	char text[400];
-} * bad_calls, *bad_bytes, *bad_events;
-static size_t n_bad_calls, n_bad_bytes, n_bad_events;
+} * bad_calls, *bad_bytes, *bad_events, *bad_peers;
+static size_t n_bad_calls, n_bad_bytes, n_bad_events, n_bad_peers;
 
 #define GATHER(what, ...) snprintf(ADD(bad_##what, n_bad_##what).text, sizeof bad_##what->text, __VA_ARGS__)
 
@@ -765,6 +786,7 @@ static void compare_bytes(struct flow *flow, const struct fdtape_event *e)
 static bool is_call(const struct expected_call *wanted, const struct fdtape_event *e, char why[static 160])
 {
 	bool pending = wanted->flags & FDTAPE_EVENT_PENDING;
+	uint32_t wanted_flags = wanted->flags | (lean && e->call < FDTAPE_CALL_IO_URING_READ ? FDTAPE_EVENT_NO_START : 0);
 
 	*why = 0;
 	if (strcmp(call_name(e->call), wanted->name) != 0)
@@ -773,8 +795,8 @@ static bool is_call(const struct expected_call *wanted, const struct fdtape_even
 		snprintf(why, 160, "its pid is %u, not %u", e->pid, wanted->pid);
 	else if (!pending && e->result != wanted->result)
 		snprintf(why, 160, "its result is %" PRId64 ", not %" PRId64, e->result, wanted->result);
-	else if ((e->flags ^ wanted->flags) & FLAGS_COMPARED)
-		snprintf(why, 160, "its flags are %#x, not %#x", e->flags & FLAGS_COMPARED, wanted->flags);
+	else if ((e->flags ^ wanted_flags) & FLAGS_COMPARED)
+		snprintf(why, 160, "its flags are %#x, not %#x", e->flags & FLAGS_COMPARED, wanted_flags);
 	for (int i = 0; i < 3 && !*why; i++) {
 		uint64_t arg = wanted->arg[i];
 
@@ -795,7 +817,8 @@ static bool is_call(const struct expected_call *wanted, const struct fdtape_even
 	return !*why;
 }
 
-static void match_call(struct flow *flow, const struct fdtape_event *e)
+/* The call that it is; NULL: none. */
+static const struct expected_call *match_call(struct flow *flow, const struct fdtape_event *e)
 {
 	struct expected_call *wanted;
 	bool named = false;
@@ -808,7 +831,7 @@ static void match_call(struct flow *flow, const struct fdtape_event *e)
 		named = true;
 		if ((wanted->any || flow->label == 0) && !wanted->found && is_call(wanted, e, why)) {
 			wanted->found = true;
-			return;
+			return wanted;
 		}
 		if (!wanted->any && flow->label)
 			break;
@@ -816,13 +839,13 @@ static void match_call(struct flow *flow, const struct fdtape_event *e)
 	while (flow->next_call < flow->n_calls && flow->calls[flow->next_call].any)
 		flow->next_call++;
 	if (!named || flow->label == 0 || flow->calls_differ || lossy)
-		return;
+		return NULL;
 	/* A call of a kind that the program tells of, and in order: it must be the next. */
 	if (flow->next_call == flow->n_calls) {
 		GATHER(calls, "%s: behind its last call there is a %s with result %" PRId64, describe(flow),
 		       call_name(e->call), e->result);
 		flow->calls_differ = true;
-		return;
+		return NULL;
 	}
 	wanted = &flow->calls[flow->next_call++];
 	wanted->found = true;
@@ -830,6 +853,7 @@ static void match_call(struct flow *flow, const struct fdtape_event *e)
 		GATHER(calls, "%s: call %zu, %s: %s", describe(flow), flow->next_call, wanted->name, why);
 		flow->calls_differ = strcmp(wanted->name, call_name(e->call)) != 0;
 	}
+	return wanted;
 }
 
 /* Of the call that a thread was seen in last: all its chunks together carry what it returned. */
@@ -838,6 +862,9 @@ struct chain {
 	uint64_t flow, bytes;
 	int64_t result;
 	bool open, counted;
+	/* What the program says of the call; NULL: nothing. The message that its last event was of. */
+	const struct expected_call *wanted;
+	size_t message;
 };
 static struct chain *chains;
 static size_t n_chains;
@@ -859,7 +886,7 @@ static void end_chain(struct chain *chain)
 	chain->open = false;
 }
 
-static void follow_chain(const struct fdtape_event *e)
+static struct chain *follow_chain(const struct fdtape_event *e)
 {
 	struct chain *chain = NULL;
 
@@ -875,26 +902,64 @@ static void follow_chain(const struct fdtape_event *e)
 			GATHER(events, "flow %" PRIu64 ": a continued %s continues nothing", e->flow,
 			       call_name(e->call));
 		chain->bytes += e->bytes;
-		return;
+		return chain;
 	}
 	end_chain(chain);
-	*chain = (struct chain){e->tid, e->call, e->flow, e->bytes, e->result, true, result_is_bytes(e)};
-	if (e->flags & FDTAPE_EVENT_PENDING)
-		chain->counted = false;
+	*chain = (struct chain){.tid = e->tid,
+	                        .call = e->call,
+	                        .flow = e->flow,
+	                        .bytes = e->bytes,
+	                        .result = e->result,
+	                        .open = true,
+	                        .counted = result_is_bytes(e) && !(e->flags & FDTAPE_EVENT_PENDING)};
+	return chain;
+}
+
+static bool same_address(const struct fdtape_address *a, const struct fdtape_address *b)
+{
+	return a->family == b->family && a->port == b->port && a->len == b->len &&
+	       memcmp(a->addr, b->addr, a->len) == 0;
+}
+
+/* An event has its own peer where that is not the one that the socket is connected to, and only there. */
+static void check_peer(const struct flow *flow, const struct fdtape_address *remote, const struct chain *chain,
+                       const struct fdtape_event *e)
+{
+	const struct expected_call *wanted = chain->wanted;
+	const struct fdtape_address *peer = e->peer ? e->peer : remote;
+
+	if (!wanted)
+		return;
+	if (!wanted->n_peers) {
+		if (e->peer)
+			GATHER(peers, "%s: %s with result %" PRId64 " has a peer", describe(flow), wanted->name,
+			       wanted->result);
+	} else if (chain->message >= wanted->n_peers) {
+		GATHER(peers, "%s: %s has more messages than %zu", describe(flow), wanted->name, wanted->n_peers);
+	} else if (!same_address(peer, &wanted->peers[chain->message])) {
+		GATHER(peers, "%s: %s with result %" PRId64 ", message %zu: %s is port %u, not port %u or its address",
+		       describe(flow), wanted->name, wanted->result, chain->message,
+		       e->peer ? "its peer" : "its remote", peer->port, wanted->peers[chain->message].port);
+	} else if (e->peer && same_address(e->peer, remote)) {
+		GATHER(peers, "%s: %s has the remote as its peer", describe(flow), wanted->name);
+	}
 }
 
 static void on_event(const struct fdtape_item *item)
 {
 	const struct fdtape_event *e = &item->event;
+	struct chain *chain;
 	struct flow *flow;
 
+	if (item->type == FDTAPE_ITEM_FLOW && item->flow.id < n_seen)
+		seen[item->flow.id].remote = item->flow.remote;
 	if (item->type != FDTAPE_ITEM_EVENT || e->call >= FDTAPE_CALL_EXEC)
 		return;
 	if (!(e->flags & FDTAPE_EVENT_PEEK)) {
 		carried[e->dir] += e->bytes;
 		captured[e->dir] += e->captured;
 	}
-	follow_chain(e);
+	chain = follow_chain(e);
 	if (e->flow >= n_seen || (e->flow && !seen[e->flow].order)) {
 		GATHER(events, "%s tells of flow %" PRIu64 ", which is not defined", call_name(e->call), e->flow);
 		return;
@@ -908,10 +973,13 @@ static void on_event(const struct fdtape_item *item)
 	if (flow && (e->bytes || e->captured))
 		compare_bytes(flow, e);
 	if (e->flags & FDTAPE_EVENT_CONTINUED)
-		return;
+		chain->message++;
+	else if (flow)
+		chain->wanted = match_call(flow, e);
 	if (flow)
-		match_call(flow, e);
-	match_call(&flows[0], e);
+		check_peer(flow, &seen[e->flow].remote, chain, e);
+	if (!(e->flags & FDTAPE_EVENT_CONTINUED))
+		match_call(&flows[0], e);
 }
 
 static int compare_ranges(const void *left, const void *right)
@@ -1062,7 +1130,7 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc < 3) {
-		fputs("usage: check_tape TAPE TRUTH [lossy]\n", stderr);
+		fputs("usage: check_tape TAPE TRUTH [lossy|lean]\n", stderr);
 		return 2;
 	}
 	if (strcmp(argv[1], "--truth") == 0) {
@@ -1074,6 +1142,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	lossy = argc > 3 && strcmp(argv[3], "lossy") == 0;
+	lean = argc > 3 && strcmp(argv[3], "lean") == 0;
 	read_truth(argv[2]);
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -1102,6 +1171,10 @@ int main(int argc, char **argv)
 	/* Where events may be missing whole, nothing can be said of single ones. */
 	if (!lossy && check_calls())
 		result("every call is there, with its result and arguments");
+	if (!lossy && (tells_peers || n_bad_peers)) {
+		tell(bad_peers, n_bad_peers);
+		result("each datagram says whom it came from or went to");
+	}
 	check_losses();
 	result("every loss is told of");
 	printf("1..%d\n", tests);

@@ -35,7 +35,7 @@ result() { # NAME TAPE TRUTH LINE [lossy]: the line that must not be ok, or "" f
 	fi
 }
 
-# lie NAME LINE SED-COMMAND
+# lie NAME LINE SED-COMMAND [TAPE]
 lie() {
 	sed "$3" truth >false
 	if cmp -s truth false; then
@@ -43,7 +43,7 @@ lie() {
 		echo "not ok $n - $1: nothing was changed in the truth"
 		return
 	fi
-	result "$1" tape false "$2"
+	result "$1" "${4:-tape}" false "$2"
 }
 
 bytes="what was captured" account="captured + lost" calls="every call" flows="every flow" other="no other socket"
@@ -73,4 +73,12 @@ head -c 3000 tape >cut.tape
 result "a tape that was cut" cut.tape truth "the tape verifies"
 { head -c 2000 tape && printf 'damage' && tail -c +2007 tape; } >damaged.tape
 result "a tape that was damaged" damaged.tape truth "the tape verifies"
+rm mapped
+"$BIN/fdtape-record" -q -o datagrams.tape -- "$BIN/tests/live/programs/datagrams" udp4
+"$check" --truth mapped >truth
+result "the truth of datagrams is the truth" datagrams.tape truth ""
+peers="each datagram says"
+lie "another peer's address" "$peers" '0,/peer=1:7f000001/s//peer=1:7f000002/' datagrams.tape
+lie "another peer's port" "$peers" '0,/\(sendto.*peer=1:7f000001:\)[0-9]*/s//\11/' datagrams.tape
+lie "a peer that is not told of" "$peers" '0,/ peer=1:[^ ]*/s///' datagrams.tape
 echo "1..$n"

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ BIN = os.environ["BIN"]
 RECORD = os.path.join(BIN, "fdtape-record")
 REPLAY = os.path.join(BIN, "fdtape-replay")
 ANALYZE = os.path.join(BIN, "fdtape-analyze")
+# A buffer for all that a test moves: however slow the recorder's turn comes, nothing has to be left out.
+ROOM = ("--ring", "128M")
 ENV = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -39,6 +42,11 @@ def analyze(*arguments, check=True):
 
 def json_lines(*arguments):
     return [json.loads(line) for line in analyze("--json", *arguments).splitlines()]
+
+
+def json_of(tape):
+    """The tape's items themselves, as the library gives them (tests/dump.c)."""
+    return [json.loads(line) for line in run(os.path.join(BIN, "tests", "dump"), tape).stdout.splitlines()]
 
 
 def sha256(data):
@@ -77,8 +85,8 @@ def wait_for_port(port, process):
 @contextlib.contextmanager
 def server(*command, port, **options):
     """Runs a server until the block ends; only this very process is ended."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               env=ENV, **options)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               **{"stderr": subprocess.DEVNULL, "env": ENV, **options})
     try:
         wait_for_port(port, process)
         yield process
@@ -164,6 +172,53 @@ def recording(tape, *options):
         process.stderr.close()
     if process.returncode:
         raise AssertionError(f"fdtape-record: status {process.returncode}: {errors.decode(errors='replace')}")
+    process.said = errors
+
+
+def closing(text):
+    """The figures of the last line on standard error."""
+    equal("system calls that were refused", b"system call" in text, False)
+    line = text.decode().strip().splitlines()[-1]
+    found = re.fullmatch(r"fdtape-record: (\d+) events, (\d+) bytes carried = (\d+) captured \+ (\d+) lost, by (\d+) flows"
+                         r"(?:; missing: (.*?))?; (?:tape|(\d+) tapes of) ([\d.]+ \w+); ([\d.]+) s(?:, ended by (\S+))?", line)
+    if not found:
+        raise AssertionError(f"no closing line: {line!r}")
+    return {"events": int(found[1]), "bytes": int(found[2]), "captured": int(found[3]), "lost": int(found[4]),
+            "flows": int(found[5]), "missing": found[6], "tapes": int(found[7] or 1), "ended": found[10]}
+
+
+def info(tape):
+    (found,) = json_lines("info", tape)
+    return found
+
+
+def whole(tape, said):
+    """The flows of a tape on which nothing is missing; `said` is what its recorder wrote to standard error."""
+    line, there, flows = closing(said), info(tape), json_lines("flows", tape)
+    equal("the closing line", (line["captured"] + line["lost"], line["lost"], line["missing"]), (line["bytes"], 0, None))
+    equal("the tape's losses", (there["lost_events"], there["lost_bytes"], there["loss"], there["damaged"]), (0, 0, [], 0))
+    equal("events", there["events"], line["events"])
+    # One without an fd is a library's view of another's bytes.
+    equal("the flows' bytes", sum(f[side]["bytes"] for f in flows if f["fd"] is not None for side in ("in", "out")), line["bytes"])
+    for f in flows:
+        for side in ("in", "out"):
+            equal(f"flow {f['flow']} {side}", (f[side]["lost"], f[side]["captured"]), (0, f[side]["bytes"]))
+    (found,) = json_lines("verify", tape)
+    equal("verify", (found["sound"], found["ended"], found["errors"]), (True, True, []))
+    return flows
+
+
+def stream(tape, flow, direction, *options):
+    """What a flow carried, to the byte: decrypted, without --wire."""
+    return analyze("stream", "--flow", str(flow["flow"]), "--dir", direction, "--raw", *options, tape)
+
+
+def port_of(address):
+    return int(address.rsplit(":", 1)[1]) if address else None
+
+
+class Skip(Exception):
+    """Why a test can't be made here."""
 
 
 def bpf_refused():

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 
-from live import (ANALYZE, ENV, RECORD, equal, free_port, json_lines, main, nginx, nginx_config, read, record, run, sha256,
-                  workspace)
+from live import (ANALYZE, ENV, RECORD, REPLAY, analyze, equal, free_port, json_lines, main, nginx, nginx_config, read, record,
+                  recording, run, server, sha256, workspace)
 
 
 def clear_http():
@@ -140,4 +140,61 @@ def refused():
             equal("one line", (done.stderr.count(b"\n"), b"refuses BPF to this user" in done.stderr), (1, True))
 
 
-main(clear_http, every_byte, children, status, piped, stopped, refused)
+DNS_SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dns_server.py")
+
+
+def packets(capture):
+    fields = ["ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "udp.srcport", "udp.dstport", "dns.qry.name", "dns.a", "udp.checksum.status"]
+    done = run("tshark", "-r", capture, "-o", "udp.check_checksum:TRUE", "-T", "fields", *(x for f in fields for x in ("-e", f)),
+               "-d", "udp.port==1-65535,dns")
+    rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    return [(r[0] or r[2], r[1] or r[3], int(r[4]), int(r[5]), r[6], r[7], r[8]) for r in rows]
+
+
+def dns():
+    """dig and a DNS server: whom an unconnected socket talks to, in every view and in Wireshark"""
+    with workspace() as folder:
+        tape, capture, cut = f"{folder}/dns.tape", f"{folder}/dns.pcapng", f"{folder}/cut.tape"
+        port = free_port()
+        hosts = {"127.0.0.1": "four.example", "::1": "six.example"}
+        with server(sys.executable, DNS_SERVER, str(port), *hosts, port=port) as process:
+            # The server, whose sockets are not connected.
+            with recording(tape, "-p", str(process.pid)):
+                for host, name in hosts.items():
+                    for _ in range(3):
+                        answer = run("dig", "+short", "+tries=1", "-p", str(port), f"@{host}", name).stdout
+                        equal("answer", answer, b"192.0.2.1\n")
+            # And dig itself.
+            client = f"{folder}/dig.tape"
+            equal("dig", record(client, "dig", "+short", "-p", str(port), "@127.0.0.1", "four.example").stdout, b"192.0.2.1\n")
+        calls = [c for c in json_lines("log", tape) if c["msg"] in ("syscall/recvfrom", "syscall/sendto") and c["bytes"]]
+        equal("calls", len(calls), 12)
+        peers = {}
+        for c in calls:
+            peers.setdefault(c["peer"], []).append(c["direction"])
+        equal("each peer asks and is answered", list(peers.values()), [[0, 1]] * 6)
+        equal("flows", [(f["local"], f["remote"], f["peers"]) for f in json_lines("flows", tape) if f["in"]["bytes"]],
+              [(f"127.0.0.1:{port}", None, 3), (f"[::1]:{port}", None, 3)])
+        equal("table", analyze("flows", tape).decode().count(f":{port}, 3 peers\n"), 2)
+
+        def clients(host):
+            ports = [int(peer.rsplit(":", 1)[1]) for peer in peers if (peer[0] == "[") == (host == "::1")]
+            return [p for client in ports for p in ((host, host, client, port, hosts[host], "", "1"),
+                                                    (host, host, port, client, hosts[host], "192.0.2.1", "1"))]
+        analyze("pcapng", "-o", capture, tape)
+        equal("packets", packets(capture), clients("127.0.0.1") + clients("::1"))
+        # The same from a part of it; of one that is chosen by a client's port, what came from then on.
+        run(REPLAY, "--to", cut, "--fd", str(calls[0]["fd"]), tape)
+        analyze("pcapng", "-o", f"{folder}/cut.pcapng", cut)
+        equal("cut", packets(f"{folder}/cut.pcapng"), clients("127.0.0.1"))
+        chosen = int(list(peers)[2].rsplit(":", 1)[1])
+        found = {c["peer"] for c in json_lines("log", "--port", str(chosen), tape) if c["peer"]}
+        equal("--port of a peer", found, {list(peers)[2]})
+        analyze("pcapng", "-o", capture, client)
+        rows = packets(capture)
+        equal("dig's packets", [(r[0], r[1], r[4], r[5], r[6]) for r in rows],
+              [("127.0.0.1", "127.0.0.1", "four.example", "", "1"), ("127.0.0.1", "127.0.0.1", "four.example", "192.0.2.1", "1")])
+        equal("dig's ports", (rows[0][3], rows[1][2], rows[0][2]), (port, port, rows[1][3]))
+
+
+main(clear_http, every_byte, children, status, piped, stopped, refused, dns)

@@ -12,8 +12,8 @@ import sys
 import termios
 import time
 
-from live import (ANALYZE, ENV, RECORD, equal, free_port, json_lines, main, nginx, nginx_config, read, record, run,
-                  workspace)
+from live import (ANALYZE, ENV, RECORD, closing, equal, free_port, info, json_lines, main, nginx, nginx_config, read,
+                  record, run, workspace)
 
 BODY = 3000
 # Requests that can be told apart, over one connection or one for each.
@@ -43,31 +43,14 @@ def numbered_site(folder, port):
                                       "location / { rewrite ^ /body break; } }"), port)
 
 
-def paths(*tapes):
-    """What was asked for and answered in full."""
+def paths(*tapes, ports=None):
+    """What was asked for and answered in full; of these servers only, where others' programs may have been chosen too."""
     return [h["path"] for h in json_lines("http", *tapes) if h["complete"] and h["status"] == 200 and
-            h["response_body_bytes"] == BODY]
+            h["response_body_bytes"] == BODY and (ports is None or h["authority"].rsplit(":", 1)[-1] in map(str, ports))]
 
 
 def chain(folder, name="chain"):
     return sorted(glob.glob(f"{folder}/{name}-*.tape"))
-
-
-def closing(text):
-    """The figures of the last line on standard error."""
-    equal("system calls that were refused", b"system call" in text, False)
-    line = text.decode().strip().splitlines()[-1]
-    found = re.fullmatch(r"fdtape-record: (\d+) events, (\d+) bytes carried = (\d+) captured \+ (\d+) lost, by (\d+) flows"
-                         r"(?:; missing: (.*?))?; (?:tape|(\d+) tapes of) ([\d.]+ \w+); ([\d.]+) s(?:, ended by (\S+))?", line)
-    if not found:
-        raise AssertionError(f"no closing line: {line!r}")
-    return {"events": int(found[1]), "bytes": int(found[2]), "captured": int(found[3]), "lost": int(found[4]),
-            "flows": int(found[5]), "missing": found[6], "tapes": int(found[7] or 1), "ended": found[10]}
-
-
-def info(tape):
-    (found,) = json_lines("info", tape)
-    return found
 
 
 def properties(tape):
@@ -303,9 +286,61 @@ def chosen_running():
                 process.communicate(timeout=20)
                 equal("status", process.returncode, 0)
                 if choice:
-                    equal("requests", sorted(paths(tape)), [f"/n-{number * 10 + i:05}" for i in range(3)])
+                    equal("requests", sorted(paths(tape, ports=[port])), [f"/n-{number * 10 + i:05}" for i in range(3)])
                     equal("record.choice", properties(tape)["record.choice"], choice)
                     equal("record.tls", properties(tape)["record.tls"], "off" if "mod:socket" in options[-1] else "auto")
+
+
+def chosen_future():
+    """what starts later is chosen as well, in the kernel; several kinds of choices must all agree"""
+    mounts = [line.split()[4] for line in open("/proc/self/mountinfo", encoding="utf-8") if " - cgroup2 " in line]
+    port, other = free_port(), free_port()
+    with workspace() as folder:
+        group = f"{mounts[0]}/docker-{os.getpid():064x}.scope" if mounts else None
+        tape, body = f"{folder}/x.tape", "location / { rewrite ^ /body break; }"
+        os.makedirs(f"{folder}/www")
+        with open(f"{folder}/www/body", "wb") as file:
+            file.write(os.urandom(BODY))
+        config = nginx_config(folder, f"server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{other}; root {folder}/www; {body} }}")
+
+        def fetch(path, to=port):
+            return ["curl", "-sS", "-o", "/dev/null", f"http://127.0.0.1:{to}/{path}"]
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        everything = {"/curl", "/nobody", "/other", "/python"} | ({"/group"} if group else set())
+        cases = [(["-e", "/curl"], everything - {"/python"}),
+                 (["-e", "curl", "-e", "python"], everything),
+                 (["-e", "cur[k-m]", "--uid", "65534"], {"/nobody"}),
+                 (["--comm", "curl", "--uid", "root"], everything - {"/python", "/nobody"}),
+                 (["--comm", "curl", "--port", str(other)], {"/other"}),
+                 (["--trace", f"mod:socket,exe.contains:curl,port:{other}"], {"/other"})]
+        if group:
+            os.mkdir(group)
+            cases += [(["--cgroup", group], {"/group"}), (["--container", f"{os.getpid():064x}"], {"/group"})]
+        try:
+            with nginx(config, port):
+                for options, expected in cases:
+                    process = subprocess.Popen([RECORD, "-o", tape, *options], stderr=subprocess.PIPE, env=ENV)
+                    process.stderr.readline()
+                    run(*fetch("curl"))
+                    run(*nobody, *fetch("nobody"))
+                    run(*fetch("other", other))
+                    run(sys.executable, "-c", "import urllib.request as u; "
+                                              f"u.urlopen('http://127.0.0.1:{port}/python').read()")
+                    if group:
+                        run("sh", "-c", f"echo $$ >'{group}/cgroup.procs'; exec \"$@\"", "sh", *fetch("group"))
+                    process.terminate()
+                    _, errors = process.communicate(timeout=20)
+                    equal(f"status with {options}", (process.returncode, b"system call" in errors), (0, False))
+                    equal(f"seen with {options}", set(paths(tape, ports=[port, other])), expected)
+                # A command, and of what it runs only this executable.
+                script = " ; ".join(" ".join(c) for c in (fetch("mine"), [*nobody, *fetch("mine-nobody")]))
+                record(tape, "sh", "-c", f"{script}; {sys.executable} -c 'import urllib.request as u; "
+                                         f"u.urlopen(\"http://127.0.0.1:{port}/mine-python\").read()'",
+                       options=["-e", "*/curl"])
+                equal("of a command", {h["path"] for h in json_lines("http", tape)}, {"/mine", "/mine-nobody"})
+        finally:
+            if group:
+                os.rmdir(group)
 
 
 def failed_set_up():
@@ -358,4 +393,4 @@ def containers():
 
 
 main(rotate, keep, max_size, rotate_max_size, closing_line, progress, interrupted, outlived, signals_as_before, piped_chain,
-     chosen_running, failed_set_up, containers)
+     chosen_running, chosen_future, failed_set_up, containers)

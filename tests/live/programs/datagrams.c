@@ -18,16 +18,18 @@ static void datagram(int from, int to, size_t n, bool connected)
 {
 	struct sockaddr_storage sender;
 	socklen_t len = sizeof sender;
+	char peer[TRUTH_PEER_MAX];
 	uint64_t at = sockets[from].at[OUT];
 	ssize_t result;
 
 	end_fill(&sockets[from], buffer, n);
 	result = sendto(sockets[from].fd, buffer, n, 0, connected ? NULL : (void *)&addresses[to].to,
 	                connected ? 0 : addresses[to].len);
-	MUST(end_sent(&sockets[from], "sendto", result, "a0=%zu a1=0", n) == (int64_t)n);
+	MUST(end_sent(&sockets[from], "sendto", result, "a0=%zu a1=0%s", n, truth_peer(peer, &addresses[to].to)) ==
+	     (int64_t)n);
 	result = recvfrom(sockets[to].fd, buffer, sizeof buffer, 0, (void *)&sender, &len);
-	MUST(result == (ssize_t)n);
-	truth_call(sockets[to].flow, "recvfrom", result, "a0=%zu a1=0", sizeof buffer);
+	MUST(result == (ssize_t)n && len == addresses[from].len);
+	truth_call(sockets[to].flow, "recvfrom", result, "a0=%zu a1=0%s", sizeof buffer, truth_peer(peer, &sender));
 	truth_data(sockets[to].flow, IN, sockets[from].seed[OUT], at, n);
 }
 

@@ -195,6 +195,22 @@ void truth_call(int flow, const char *name, int64_t result, const char *format, 
 	va_end(list);
 }
 
+const char *truth_peer(char out[static TRUTH_PEER_MAX], const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	bool four = address->ss_family == AF_INET;
+	const uint8_t *bytes = four ? (const void *)&in->sin_addr : (const void *)&in6->sin6_addr;
+	int n = snprintf(out, TRUTH_PEER_MAX, " peer=%d:", four ? 1 : 2);
+
+	if (!four && address->ss_family != AF_INET6)
+		return "";
+	for (int i = 0; i < (four ? 4 : 16); i++)
+		n += snprintf(out + n, TRUTH_PEER_MAX - (size_t)n, "%02x", bytes[i]);
+	snprintf(out + n, TRUTH_PEER_MAX - (size_t)n, ":%d", ntohs(four ? in->sin_port : in6->sin6_port));
+	return out;
+}
+
 void truth_wait(uint32_t value)
 {
 	while (atomic_load(&head->word) != value)

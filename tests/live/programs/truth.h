@@ -21,13 +21,15 @@
  *
  * A flow's words: kind, proto, role (as `fdtape-analyze --json flows` calls them), stream=0|1, listens=0|1,
  * preopened=0|1, inherited=0|1, end=open|closed, blind=1 (it may be missing, where blind losses are told of).
- * A call's words: peek, reread, passed, pending, nostart; bytes=N where they are not the result; any: in any order.
+ * A call's words: peek, reread, passed, pending, nostart; bytes=N where they are not the result; any: in any order;
+ * peer=FAMILY:HEX:PORT, one for each message: whom it came from or went to.
  */
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #define TRUTH_SIZE (64u << 20)
@@ -74,6 +76,11 @@ void truth_messages(int flow, int dir, uint64_t size, uint64_t seed, uint64_t n)
 /* A call of this process that has returned: errno is looked at when `result` is negative. flow 0: of none. */
 void truth_call(int flow, const char *name, int64_t result, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
+/* The address as a word of a call, " peer=..."; "" for what is neither IPv4 nor IPv6. */
+enum {
+	TRUTH_PEER_MAX = 64
+};
+const char *truth_peer(char out[static TRUTH_PEER_MAX], const struct sockaddr_storage *address);
 /* Waits until the word that the processes share has this value; sets it. */
 void truth_wait(uint32_t value);
 void truth_post(uint32_t value);
