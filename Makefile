@@ -152,12 +152,12 @@ $(call objs,record): | $(SKELS)
 # ---- dependencies ------------------------------------------------------------
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
-        libbpf-dev libelf-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
+        libbpf-dev libelf-dev libcapstone-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
         nginx-light apache2 apache2-utils redis-server postgresql nodejs \
         curl openssl bind9-dnsutils tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
         qemu-system-x86 busybox-static \
-        wget gnutls-bin golang-go libnss3-tools nodejs stunnel4 postgresql
+        wget gnutls-bin golang-go libnss3-tools stunnel4
 
 # Installs what is missing as root; as anybody else says what to install, and stops.
 deps:

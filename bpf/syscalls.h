@@ -39,8 +39,7 @@ static __always_inline bool is_compat(void)
 		return bpf_core_field_exists(task->thread_info.status) && task->thread_info.status & TS_COMPAT;
 	}
 	task = (void *)bpf_get_current_task();
-	return bpf_core_field_exists(task->thread_info.status) &&
-	       BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return bpf_core_field_exists(task->thread_info.status) && BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
 }
 
 /* 0 when the call is to be passed over. */

@@ -17,6 +17,7 @@
 #include "record/libraries.h"
 #include "record/privileges.h"
 #include "record/probes.h"
+#include "record/uprobes.h"
 #include "record/symbols.h"
 
 #define FIRST_PID_NAMESPACE 0xeffffffcu /* include/linux/proc_ns.h, PROC_PID_INIT_INO */
@@ -49,7 +50,7 @@ __attribute__((format(printf, 3, 4))) static bool line(bool ok, const char *name
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	printf("%s  %-20s ", ok ? "ok" : "no", name);
+	printf("%s  %-22s ", ok ? "ok" : "no", name);
 	cli_put_string(stdout, text);
 	putchar('\n');
 	return ok;
@@ -149,7 +150,9 @@ static void check_privileges(struct check *c)
 
 	for (size_t i = 0; i < n_privileges; i++) {
 		const struct privilege *p = &privileges[i];
-		bool have = privileges_have(p->number), old = p->number == CAP_SYS_RESOURCE && kernel_has(c, 5, 11);
+		bool have = privileges_have(p->number),
+		     old = p->number == CAP_SYS_RESOURCE ? kernel_has(c, 5, 11)
+		                                         : p->number == CAP_SYS_ADMIN && uprobes_have_multi();
 
 		line(have || old, p->name, "%s: %s%s", p->use, have ? "held" : "not held",
 		     have  ? ""
@@ -166,14 +169,16 @@ static void check_privileges(struct check *c)
 
 static void check_uprobes(struct check *c)
 {
-	bool has = access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0, may = privileges_probe_libraries();
+	bool multi = uprobes_have_multi(), may = privileges_probe_libraries(!multi);
+	bool has = multi || access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
 	bool asked = c->options->tls_asked;
 
 	if (!line(has && may, "uprobes", "%s",
-	          !has   ? "the kernel has none: TLS keys and plaintext can't be had; boot one with "
-	                   "CONFIG_UPROBE_EVENTS=y"
-	          : !may ? "not allowed: TLS keys and plaintext can't be had; CAP_SYS_ADMIN is needed"
-	                 : "TLS libraries can be probed") &&
+	          !has    ? "the kernel has none: TLS keys and plaintext can't be had; boot one with "
+	                    "CONFIG_UPROBE_EVENTS=y"
+	          : !may  ? "not allowed: TLS keys and plaintext can't be had; CAP_SYS_ADMIN is needed"
+	          : multi ? "TLS libraries can be probed, by uprobe_multi"
+	                  : "TLS libraries can be probed, by perf events") &&
 	    asked)
 		missing(c, "uprobes");
 }
@@ -275,7 +280,8 @@ int check_system(const struct options *options)
 		line(false, "recording", "not possible: see %s above", c.missing);
 	else
 		line(true, "recording", "possible%s",
-		     options->tls != TLS_OFF && !privileges_probe_libraries() ? ", without TLS keys and plaintext"
-		                                                              : "");
+		     options->tls != TLS_OFF && !privileges_probe_libraries(!uprobes_have_multi())
+		             ? ", without TLS keys and plaintext"
+		             : "");
 	return *c.missing ? CLI_DIFFERS : CLI_DONE;
 }

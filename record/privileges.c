@@ -11,9 +11,10 @@
 const struct privilege privileges[] = {
         {"CAP_BPF", CAP_BPF, "loads the probes"},
         {"CAP_PERFMON", CAP_PERFMON, "attaches the probes, reads the programs' memory"},
-        {"CAP_SYS_ADMIN", CAP_SYS_ADMIN, "probes TLS libraries"},
+        {"CAP_SYS_ADMIN", CAP_SYS_ADMIN, "probes TLS libraries on kernels before 6.6"},
         {"CAP_SYS_PTRACE", CAP_SYS_PTRACE, "reads /proc of other users' processes: executables, libraries"},
         {"CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH, "reads libraries in folders that are closed to others"},
+        {"CAP_CHECKPOINT_RESTORE", CAP_CHECKPOINT_RESTORE, "finds libraries that were deleted, as by an upgrade"},
         {"CAP_SYS_RESOURCE", CAP_SYS_RESOURCE, "locks memory for the probes on kernels before 5.11"},
         {"CAP_SYS_NICE", CAP_SYS_NICE, "empties the buffer before others run"},
 };
@@ -24,9 +25,9 @@ bool privileges_have(int capability)
 	return capng_have_capability(CAPNG_EFFECTIVE, (unsigned)capability);
 }
 
-bool privileges_probe_libraries(void)
+bool privileges_probe_libraries(bool by_perf)
 {
-	return privileges_have(CAP_SYS_ADMIN);
+	return !by_perf || privileges_have(CAP_SYS_ADMIN);
 }
 
 bool privileges_read_others(void)
@@ -51,8 +52,9 @@ bool privileges_without_override(bool (*test)(void *context), void *context)
 
 int privileges_drop(const struct privileges_wanted *wanted)
 {
-	/* Found by leaving out each in turn: maps are read with CAP_BPF; uprobes take CAP_PERFMON and CAP_SYS_ADMIN;
-	 * /proc/PID/exe, maps and root of others CAP_SYS_PTRACE; what lies below root CAP_DAC_READ_SEARCH. */
+	/* Found by leaving out each in turn: maps are read with CAP_BPF; uprobes take CAP_PERFMON, and by perf events
+	 * CAP_SYS_ADMIN; /proc/PID/exe, maps and root of others CAP_SYS_PTRACE; what lies below root
+	 * CAP_DAC_READ_SEARCH; /proc/PID/map_files, where a deleted library is found, CAP_CHECKPOINT_RESTORE. */
 	const struct {
 		int capability;
 		bool keep;
@@ -61,7 +63,8 @@ int privileges_drop(const struct privileges_wanted *wanted)
 	        {CAP_PERFMON, true},
 	        {CAP_SYS_PTRACE, true},
 	        {CAP_DAC_READ_SEARCH, true},
-	        {CAP_SYS_ADMIN, wanted->attach},
+	        {CAP_CHECKPOINT_RESTORE, wanted->attach},
+	        {CAP_SYS_ADMIN, wanted->attach && wanted->perf},
 	        {CAP_KILL, wanted->signal},
 	        {CAP_DAC_OVERRIDE, wanted->create},
 	        {CAP_CHOWN, wanted->create && wanted->chown},

@@ -18,8 +18,8 @@ extern const size_t n_privileges;
 /* Whether we have it now. */
 bool privileges_have(int capability);
 
-/* Whether we may probe libraries: it takes more than the system calls do. */
-bool privileges_probe_libraries(void);
+/* Whether we may probe libraries; `by_perf`: by perf events (record/uprobes.h), which take more than all else does. */
+bool privileges_probe_libraries(bool by_perf);
 
 /* Whether we may read the executables and libraries of everybody's processes. */
 bool privileges_read_others(void);
@@ -27,6 +27,7 @@ bool privileges_read_others(void);
 /* What the rest of the recording will do, so that no more is kept than that takes. */
 struct privileges_wanted {
 	bool attach; /* probe libraries that are met later */
+	bool perf;   /* by perf events */
 	bool signal; /* pass signals on to a command, whoever it has become */
 	bool create; /* create files in a folder that is closed to us, but for CAP_DAC_OVERRIDE */
 	bool chown;  /* and give them to another user */

@@ -19,6 +19,7 @@
 #include "bpf/fdtape.skel.h"
 #include "map.h"
 #include "record/symbols.h"
+#include "record/uprobes.h"
 
 /* The system calls that are recorded, and how their arguments are read. arm64 has but the newer ones. */
 struct recorded {
@@ -147,10 +148,9 @@ struct probes {
 	void *take_context;
 	bool keys, calls;
 	bool uring; /* io_uring's requests are seen */
-	const char *attachment;
+	char attachment[64];
 	struct probe_syscall how[PROBE_SYSCALLS_MAX];
-	struct bpf_link **links; /* of the files' probes */
-	size_t n_links;
+	struct uprobes uprobes; /* of files */
 	struct file_id *files;
 	size_t n_files;
 	char message[512];
@@ -363,22 +363,24 @@ static int load(struct probes *p, const struct probes_options *options)
 	if (p->keys || p->calls)
 		record_calls(p, &mapping, 1);
 	choose_uring(p);
+	uprobes_open(&p->uprobes, p->object->obj);
 	if (options->lean)
 		bpf_program__set_autoload(p->object->progs.fdtape_sys_enter, false);
 	bpf_map__set_max_entries(p->object->maps.ring, (uint32_t)options->ring);
 	error = fdtape__load(p->object);
 	if (error == -EPERM)
-		return fail(
-		        p, error,
-		        "the kernel refuses BPF to this user: %s; run as root, or with CAP_BPF and CAP_PERFMON, and "
-		        "CAP_SYS_ADMIN for TLS",
-		        strerror(-error));
+		return fail(p, error,
+		            "the kernel refuses BPF to this user: %s; run as root, or with CAP_BPF and CAP_PERFMON",
+		            strerror(-error));
 	if (error)
 		return fail(p, error, "the kernel does not accept the probes: %s", strerror(-error));
 	error = fdtape__attach(p->object);
 	if (error)
 		return fail(p, error, "the probes can't be attached: %s", strerror(-error));
-	p->attachment = options->lean ? "tp_btf sys_exit" : "tp_btf sys_enter, sys_exit";
+	snprintf(p->attachment, sizeof p->attachment, "tp_btf %ssys_exit%s", options->lean ? "" : "sys_enter, ",
+	         !p->keys && !p->calls ? ""
+	         : p->uprobes.multi    ? ", uprobe_multi"
+	                               : ", perf uprobes");
 	p->ring = ring_buffer__new(bpf_map__fd(p->object->maps.ring), on_record, p, NULL);
 	if (!p->ring)
 		return fail(p, -errno, "the ring buffer can't be mapped: %s", strerror(errno));
@@ -413,21 +415,14 @@ int probes_open(struct probes **probes, const struct probes_options *options)
 
 static int attach_one(struct probes *p, size_t program, bool at_return, const char *path, uint64_t offset)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = at_return);
 	struct bpf_program *prog;
-	struct bpf_link **links, *link;
+	int error;
 
 	memcpy(&prog, (const char *)p->object + program, sizeof prog);
-	links = realloc(p->links, (p->n_links + 1) * sizeof *links);
-	if (!links)
-		return fail(p, -ENOMEM, "no memory");
-	p->links = links;
-	link = bpf_program__attach_uprobe_opts(prog, -1, path, offset, &options);
-	if (!link)
-		return fail(p, -errno, "no probe at offset %#llx of %s: %s", (unsigned long long)offset, path,
-		            strerror(errno));
-	p->links[p->n_links++] = link;
-	return 0;
+	error = uprobes_attach(&p->uprobes, prog, at_return, path, offset);
+	return error ? fail(p, error, "no probe at offset %#llx of %s: %s", (unsigned long long)offset, path,
+	                    strerror(-error))
+	             : 0;
 }
 
 static const char *const *function_names(void)
@@ -591,6 +586,11 @@ const char *probes_attachment(const struct probes *p)
 	return p->attachment;
 }
 
+bool probes_by_perf(const struct probes *p)
+{
+	return !p->uprobes.multi;
+}
+
 int probes_drain(struct probes *p, probes_take *take, void *context)
 {
 	struct epoll_event event;
@@ -717,9 +717,7 @@ void probes_free(struct probes *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->n_links; i++)
-		bpf_link__destroy(p->links[i]);
-	free(p->links);
+	uprobes_close(&p->uprobes);
 	free(p->files);
 	if (p->urgent >= 0)
 		close(p->urgent);

@@ -57,8 +57,11 @@ struct probes_capability {
 };
 int probes_check(void (*tell)(void *context, const struct probes_capability *capability), void *context);
 
-/* What is attached, for the tape: "tp_btf sys_enter, sys_exit". */
+/* What is attached, for the tape: "tp_btf sys_enter, sys_exit, uprobe_multi". */
 const char *probes_attachment(const struct probes *probes);
+
+/* Whether files are probed by perf events (record/uprobes.h). */
+bool probes_by_perf(const struct probes *probes);
 
 /* Hands every record that is in the ring to take(), in order; `size` is the whole record's. The number of records, or
  * -errno, or what take() returned if that was negative. */

@@ -93,7 +93,7 @@ static void attach_file(void *context, const char *path, const char *seen)
 	if (r->tls_refused)
 		return;
 	n = probes_attach_file(r->probes, path);
-	if ((n == -EPERM || n == -EACCES) && !privileges_probe_libraries()) {
+	if ((n == -EPERM || n == -EACCES) && !privileges_probe_libraries(probes_by_perf(r->probes))) {
 		/* It will be the same with every other file. */
 		r->tls_refused = true;
 		progress_clear(&r->progress);
@@ -234,6 +234,7 @@ static int give_up_privileges(struct recorder *r)
 	bool creates = tapes_creates(r->tapes);
 	struct privileges_wanted wanted = {
 	        .attach = r->options.tls != TLS_OFF && !r->tls_refused,
+	        .perf = probes_by_perf(r->probes),
 	        .signal = r->options.command != NULL,
 	        .create = creates && !privileges_without_override(may_create, r->tapes),
 	        .chown = creates && chain_gives_away(),

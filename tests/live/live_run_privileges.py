@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 
-from live import ANALYZE, ENV, RECORD, equal, json_lines, main, record, run, workspace
+from live import ANALYZE, ENV, RECORD, Skip, certificate, equal, free_port, json_lines, main, record, run, server, workspace
 
 NOBODY = 65534
 CAPABILITIES = {"DAC_OVERRIDE": 1, "CHOWN": 0, "DAC_READ_SEARCH": 2, "KILL": 5, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "PERFMON": 38,
-                "BPF": 39}
+                "BPF": 39, "CHECKPOINT_RESTORE": 40}
+# As before Linux 6.6, where probes of libraries take more.
+PERF = {"FDTAPE_UPROBES": "perf"}
 # A program that everybody may run, with a socket that carries 1000 bytes.
 SOCKET = ["/usr/bin/python3", "-c", "import socket; a, b = socket.socketpair(); a.send(b'x' * 1000); print(len(b.recv(2000)))"]
 
@@ -54,18 +56,20 @@ class Running:
 def capabilities_left():
     """what is kept after attaching: only what the rest of the recording takes, and a filter of system calls"""
     always = {"BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH"}
+    attach = always | {"CHECKPOINT_RESTORE"}
     with workspace() as folder:
         os.mkdir(f"{folder}/theirs")
         os.chown(f"{folder}/theirs", NOBODY, NOBODY)
         tape, theirs = f"{folder}/x.tape", f"{folder}/theirs/x.tape"
         for options, env, expected in (
-                (["-o", tape], {}, always | {"SYS_ADMIN"}),
+                (["-o", tape], {}, attach),
+                (["-o", tape], PERF, attach | {"SYS_ADMIN"}),
                 (["-o", tape, "--tls", "off"], {}, always),
-                (["-o", theirs], {}, always | {"SYS_ADMIN"}),
-                (["-o", tape, "--rotate", "1M"], {}, always | {"SYS_ADMIN"}),
-                (["-o", theirs, "--rotate", "1M"], {}, always | {"SYS_ADMIN", "DAC_OVERRIDE"}),
+                (["-o", theirs], {}, attach),
+                (["-o", tape, "--rotate", "1M"], {}, attach),
+                (["-o", theirs, "--rotate", "1M"], {}, attach | {"DAC_OVERRIDE"}),
                 (["-o", theirs, "--last", "1s"], {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)},
-                 always | {"SYS_ADMIN", "DAC_OVERRIDE", "CHOWN"})):
+                 attach | {"DAC_OVERRIDE", "CHOWN"})):
             with Running("-p", str(os.getpid()), *options, env=env) as recorder:
                 now = status_of(recorder.process.pid)
                 for which in ("CapEff", "CapPrm"):
@@ -79,7 +83,7 @@ def capabilities_left():
         process = subprocess.Popen([RECORD, "-q", "-o", tape, "--", "sh", "-c", f"touch {ready}; exec sleep 60"], env=ENV)
         while not os.path.exists(ready):
             time.sleep(0.05)
-        equal("with a command", names(status_of(process.pid)["CapEff"]), always | {"SYS_ADMIN", "KILL"})
+        equal("with a command", names(status_of(process.pid)["CapEff"]), attach | {"KILL"})
         process.terminate()
         equal("ended", process.wait(20), 128 + signal.SIGTERM)
 
@@ -110,12 +114,12 @@ def setuid_command():
 
 
 def without_root():
-    """CAP_BPF and CAP_PERFMON record sockets; TLS is refused with one line, and a failure only when asked for outright"""
+    """CAP_BPF and CAP_PERFMON record sockets; where TLS takes more it is refused in one line, or fails if asked for"""
     with workspace() as folder:
         os.chmod(folder, 0o777)
         tape, caps = f"{folder}/x.tape", ("bpf", "perfmon")
         for options, lines in ((["--tls", "auto"], 2), (["--tls", "off"], 1), ([], 2)):
-            done = as_nobody(RECORD, "-o", tape, *options, "--", *SOCKET, capabilities=caps)
+            done = as_nobody(RECORD, "-o", tape, *options, "--", *SOCKET, capabilities=caps, env=PERF)
             equal("status", (done.returncode, done.stdout), (0, b"1000\n"))
             equal("lines", done.stderr.count(b"\n"), lines)
             equal("said", b"TLS is not recorded: the kernel refuses probes of libraries without CAP_SYS_ADMIN" in done.stderr,
@@ -126,11 +130,28 @@ def without_root():
             os.unlink(tape)
         for mode in ("keys", "calls"):
             for end, status in ((["--", *SOCKET], 125), (["-a"], 4)):
-                done = as_nobody(RECORD, "-o", tape, "--tls", mode, *end, capabilities=caps)
+                done = as_nobody(RECORD, "-o", tape, "--tls", mode, *end, capabilities=caps, env=PERF)
                 equal("status", (done.returncode, done.stdout, done.stderr.count(b"\n")), (status, b"", 1))
                 equal("nothing is left", os.listdir(folder), [])
         done = as_nobody(RECORD, "--rotate", "64K", "-o", tape, "--tls", "off", "--", *SOCKET, capabilities=caps)
         equal("a chain", (done.returncode, os.listdir(folder)), (0, ["x-000001.tape"]))
+
+
+def tls_without_root():
+    """where the kernel has uprobe_multi CAP_BPF and CAP_PERFMON are enough for TLS, too"""
+    done = as_nobody(RECORD, "--check", capabilities=("bpf", "perfmon"))
+    if b"uprobe_multi" not in done.stdout:
+        raise Skip("this kernel has none")
+    with workspace() as folder:
+        os.chmod(folder, 0o777)
+        port, tape = free_port(), f"{folder}/x.tape"
+        cert, key = certificate(folder)
+        with server("openssl", "s_server", "-quiet", "-www", "-cert", cert, "-key", key, "-accept", str(port), port=port):
+            done = as_nobody(RECORD, "-q", "-o", tape, "--", "curl", "-sSk", "-o", "/dev/null", f"https://127.0.0.1:{port}/",
+                             capabilities=("bpf", "perfmon"))
+        equal("said", (done.returncode, done.stderr), (0, b""))
+        exchanges = [(h["status"], h["path"], h["complete"]) for h in json_lines("http", tape)]
+        equal("exchanges", exchanges, [(200, "/", True)])
 
 
 def chain_in_their_folder():
@@ -181,11 +202,11 @@ def check():
     theirs = {name: ok for ok, name, _ in lines(done)}
     equal("as nobody", (done.returncode, theirs["recording"], theirs["bpf"], theirs["CAP_BPF"], theirs["kernel"]),
           (1, "no", "no", "no", "ok"))
-    done = as_nobody(RECORD, "--check", capabilities=("bpf", "perfmon"))
+    done = as_nobody(RECORD, "--check", capabilities=("bpf", "perfmon"), env=PERF)
     theirs = {name: (ok, text) for ok, name, text in lines(done)}
     equal("with two capabilities", (done.returncode, theirs["recording"], theirs["uprobes"][0]),
           (0, ("ok", "possible, without TLS keys and plaintext"), "no"))
-    done = as_nobody(RECORD, "--check", "--tls", "keys", capabilities=("bpf", "perfmon"))
+    done = as_nobody(RECORD, "--check", "--tls", "keys", capabilities=("bpf", "perfmon"), env=PERF)
     equal("TLS asked for", (done.returncode, lines(done)[-1][2]), (1, "not possible: see uprobes above"))
     equal("records nothing", run(RECORD, "--check", "-o", "/no/such/folder/x.tape", "--", "false").returncode, 0)
 
@@ -200,4 +221,4 @@ def other_pid_namespace():
     equal("said", (done.returncode, line.startswith("no  pid_namespace"), "--pid=host" in line), (1, True, True))
 
 
-main(capabilities_left, command_untouched, setuid_command, without_root, chain_in_their_folder, sudo, check, other_pid_namespace)
+main(capabilities_left, command_untouched, setuid_command, without_root, tls_without_root, chain_in_their_folder, sudo, check, other_pid_namespace)
