@@ -291,7 +291,10 @@ int last_finish(struct last *l, const struct fdtape_clock *clock)
 
 bool last_due(const struct last *l, uint64_t now)
 {
-	return l->current && (now - l->current->from >= l->time / SEGMENTS || l->current->len >= l->bytes / SEGMENTS);
+	if (!l->current)
+		return false;
+	return (now > l->current->from && now - l->current->from >= l->time / SEGMENTS) ||
+	       l->current->len >= l->bytes / SEGMENTS;
 }
 
 uint64_t last_size(const struct last *l)

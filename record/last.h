@@ -32,7 +32,7 @@ int last_ended(struct last *last, const struct fdtape_clock *clock);
 /* Ends the current segment: nothing more comes. Its last items are as above. */
 int last_finish(struct last *last, const struct fdtape_clock *clock);
 
-/* Whether the current segment is old or large enough for a fresh one. */
+/* Whether the current segment is old or large enough for a fresh one; now 0: only whether it is large enough. */
 bool last_due(const struct last *last, uint64_t now);
 
 /* Bytes held. */

@@ -358,7 +358,7 @@ static int take(void *context, const void *record, size_t size)
 		error = fdtape_writer_flush(tapes_writer(r->tapes));
 		r->unflushed = 0;
 	}
-	if (error || r->options.last)
+	if (error)
 		return error;
 	if (tapes_full(r->tapes)) {
 		r->full = true;

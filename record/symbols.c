@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "record/gotable.h"
@@ -324,19 +325,24 @@ static bool find_build_id(Elf *elf, char build_id[static SYMBOLS_BUILD_ID_MAX])
 	return false;
 }
 
-int symbols_build_id(const char *path, char build_id[static SYMBOLS_BUILD_ID_MAX])
+int symbols_build_id(const char *path, uint64_t inode, char build_id[static SYMBOLS_BUILD_ID_MAX])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool found = false;
+	struct stat st;
 	Elf *elf;
 
 	if (fd < 0)
 		return -ENOENT;
+	/* Of the file that is open: a moment later the path may lead to another one. */
+	if (inode && (fstat(fd, &st) != 0 || st.st_ino != inode)) {
+		close(fd);
+		return -ENOENT;
+	}
 	elf_version(EV_CURRENT);
 	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (elf)
-		found = find_build_id(elf, build_id);
+	if (!elf || !find_build_id(elf, build_id))
+		*build_id = 0;
 	elf_end(elf);
 	close(fd);
-	return found ? 0 : -ENOENT;
+	return 0;
 }

@@ -25,8 +25,9 @@ int symbols_find(const char *path, const char *const *names, size_t n, uint64_t 
 int symbols_read(const char *symbols, const char *path, const char *const *names, size_t n, uint64_t *offsets,
                  char *message, size_t size);
 
-/* The file's GNU build id (the note NT_GNU_BUILD_ID) in hex. 0, or -ENOENT: it has none, or can't be read. */
+/* The file's GNU build id (the note NT_GNU_BUILD_ID) in hex; "": it has none. 0, or -ENOENT: it can't be read, or is
+ * another one than `inode` (0: whichever it is). */
 #define SYMBOLS_BUILD_ID_MAX 129 /* 64 bytes, and the NUL */
-int symbols_build_id(const char *path, char build_id[static SYMBOLS_BUILD_ID_MAX]);
+int symbols_build_id(const char *path, uint64_t inode, char build_id[static SYMBOLS_BUILD_ID_MAX]);
 
 #endif

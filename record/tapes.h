@@ -27,7 +27,7 @@ int tapes_start(struct tapes *tapes, const struct fdtape_clock *clock);
 
 struct fdtape_writer *tapes_writer(const struct tapes *tapes);
 
-/* Whether it is time for the next tape, or segment. */
+/* Whether it is time for the next tape, or segment; now 0: only by its size. */
 bool tapes_due(const struct tapes *tapes, uint64_t now);
 /* Whether --max-size is reached. */
 bool tapes_full(const struct tapes *tapes);

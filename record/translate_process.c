@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "record/procfs.h"
 #include "record/symbols.h"
@@ -80,13 +79,6 @@ static struct process *process_entry(struct translate *t, uint32_t pid, bool *fr
 	return NULL;
 }
 
-static bool is_inode(const char *path, uint64_t inode)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && st.st_ino == inode;
-}
-
 /* The build id of the process' executable. Its process may be another image by now, or gone: so the file is looked for
  * where it can be, and taken only if it is the one that the kernel told of. Inode 0: whatever it is now. */
 static bool find_build_id(struct process *p, uint64_t inode)
@@ -94,13 +86,11 @@ static bool find_build_id(struct process *p, uint64_t inode)
 	char path[PATH_MAX + 32], build_id[SYMBOLS_BUILD_ID_MAX] = "";
 
 	snprintf(path, sizeof path, "/proc/%u/exe", p->pid);
-	if (inode && !is_inode(path, inode)) {
+	if (symbols_build_id(path, inode, build_id) != 0 && inode) {
 		snprintf(path, sizeof path, "/proc/%u/root%s", p->pid, p->exe);
-		if (!is_inode(path, inode))
-			snprintf(path, sizeof path, "%s", is_inode(p->exe, inode) ? p->exe : "");
+		if (symbols_build_id(path, inode, build_id) != 0)
+			symbols_build_id(p->exe, inode, build_id);
 	}
-	if (symbols_build_id(path, build_id) != 0)
-		*build_id = 0;
 	return set_string(&p->build_id, build_id);
 }
 
