@@ -21,7 +21,7 @@ static __always_inline u64 stack_argument(struct pt_regs *ctx, u32 nth)
 {
 	u64 value = 0;
 
-	bpf_probe_read_user(&value, sizeof value, (void *)(PT_REGS_SP(ctx) + FIRST_ON_STACK + nth * sizeof value));
+	read_user(&value, sizeof value, (void *)(PT_REGS_SP(ctx) + FIRST_ON_STACK + nth * sizeof value));
 	return value;
 }
 

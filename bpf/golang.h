@@ -45,7 +45,7 @@ int go_key_log(struct pt_regs *ctx)
 	a.secret_len = ctx->regs[7];
 #endif
 	if (!is_key_log(a.label_len, a.random_len, a.secret_len) &&
-	    (bpf_probe_read_user(&a, sizeof a, (void *)(PT_REGS_SP(ctx) + 16)) ||
+	    (read_user(&a, sizeof a, (void *)(PT_REGS_SP(ctx) + 16)) ||
 	     !is_key_log(a.label_len, a.random_len, a.secret_len)))
 		return 0;
 	record = new_key(PROBE_KEY_GO);

@@ -26,6 +26,18 @@
 #define FRAME_AT_RETURN 0
 #endif
 
+/* These programs may sleep (record/uprobes.c). */
+const volatile bool sleepable;
+
+/* Memory of the program that it has not touched yet, such as a constant that the probed function is about to read, or
+ * what SSL_write() is given of a mapped file, is not there for those who can't wait for it: where we can, we do. */
+static __always_inline long read_user(void *to, u32 n, const void *from)
+{
+	long error = bpf_probe_read_user(to, n, from);
+
+	return error && sleepable ? bpf_copy_from_user(to, n, from) : error;
+}
+
 struct library_frame_key {
 	u64 sp; /* at the entry */
 	u32 tgid;
@@ -193,22 +205,22 @@ static __always_inline bool library_leave(u64 sp, struct library_frame *frame)
 #define CHUNKS_MAX  2048 /* 32 MiB by one call */
 
 /* The call's own record with its first payload bytes, or a further one; false when the ring is full. */
-#define DEFINE_SEND_CALL(NAME, SIZE)                                                                  \
-	static __always_inline bool NAME(const struct probe_call *head, u64 from, u64 n)              \
-	{                                                                                             \
-		struct {                                                                              \
-			struct probe_call call;                                                       \
-			u8 data[SIZE];                                                                \
-		} *record = bpf_ringbuf_reserve(&ring, sizeof *record, 0);                            \
-                                                                                                      \
-		if (!record)                                                                          \
-			return false;                                                                 \
-		record->call = *head;                                                                 \
-		if (n > SIZE)                                                                         \
-			n = SIZE;                                                                     \
-		record->call.h.len = n && bpf_probe_read_user(record->data, n, (void *)from) ? 0 : n; \
-		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                         \
-		return true;                                                                          \
+#define DEFINE_SEND_CALL(NAME, SIZE)                                                        \
+	static __always_inline bool NAME(const struct probe_call *head, u64 from, u64 n)    \
+	{                                                                                   \
+		struct {                                                                    \
+			struct probe_call call;                                             \
+			u8 data[SIZE];                                                      \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof *record, 0);                  \
+                                                                                            \
+		if (!record)                                                                \
+			return false;                                                       \
+		record->call = *head;                                                       \
+		if (n > SIZE)                                                               \
+			n = SIZE;                                                           \
+		record->call.h.len = n && read_user(record->data, n, (void *)from) ? 0 : n; \
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                               \
+		return true;                                                                \
 	}
 DEFINE_SEND_CALL(send_small_call, SMALL_CHUNK)
 DEFINE_SEND_CALL(send_large_call, LARGE_CHUNK)
@@ -235,7 +247,7 @@ __attribute__((noinline)) int send_data(u64 from, u64 bytes, u32 i)
 	if (n > LARGE_CHUNK)
 		n = LARGE_CHUNK;
 	barrier_var(n); /* the bound is this register's: the verifier must find it in the one that is used */
-	record->head.h.len = bpf_probe_read_user(record->data, n, (void *)(from + offset)) ? 0 : n;
+	record->head.h.len = read_user(record->data, n, (void *)(from + offset)) ? 0 : n;
 	record->head.tid = (u32)bpf_get_current_pid_tgid();
 	record->head.pad = 0;
 	record->head.offset = offset;
@@ -318,7 +330,7 @@ static __always_inline void tell_call(const struct library_frame *frame, struct 
 	if (!(frame->how & LIB_CARRIES))
 		bytes = 0;
 	if (frame->how & LIB_COUNT && bytes) {
-		bytes = bpf_probe_read_user(&count, sizeof count, (void *)frame->count) ? 0 : count;
+		bytes = read_user(&count, sizeof count, (void *)frame->count) ? 0 : count;
 		ret = bytes;
 	}
 	head.start = frame->start;
@@ -416,14 +428,14 @@ int BPF_KPROBE(library_free, u64 object)
 /* ---- secrets ---------------------------------------------------------------------------------------------------- */
 
 /* As many of the bytes as there is room for. */
-#define TAKE_BYTES(TO, LEN, ADDRESS)                                           \
-	({                                                                     \
-		u64 take_ = (LEN);                                             \
-                                                                               \
-		if (take_ > sizeof(TO))                                        \
-			take_ = sizeof(TO);                                    \
-		barrier_var(take_);                                            \
-		bpf_probe_read_user(TO, take_, (void *)(ADDRESS)) ? 0 : (LEN); \
+#define TAKE_BYTES(TO, LEN, ADDRESS)                                 \
+	({                                                           \
+		u64 take_ = (LEN);                                   \
+                                                                     \
+		if (take_ > sizeof(TO))                              \
+			take_ = sizeof(TO);                          \
+		barrier_var(take_);                                  \
+		read_user(TO, take_, (void *)(ADDRESS)) ? 0 : (LEN); \
 	})
 
 /* A record of a secret, to be filled and submitted; NULL: there is no room. */

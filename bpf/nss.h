@@ -17,8 +17,8 @@ static __always_inline bool is_layered(u64 descriptor)
 	u64 methods = 0;
 	u32 type = 0;
 
-	return !bpf_probe_read_user(&methods, sizeof methods, (void *)descriptor) &&
-	       !bpf_probe_read_user(&type, sizeof type, (void *)methods) && type == PR_DESC_LAYERED;
+	return !read_user(&methods, sizeof methods, (void *)descriptor) &&
+	       !read_user(&type, sizeof type, (void *)methods) && type == PR_DESC_LAYERED;
 }
 
 #define DEFINE_PR_ENTER(NAME, CALL, HOW, FLAGS)                                                                        \

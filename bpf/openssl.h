@@ -12,6 +12,8 @@
  */
 #include "bpf/library.h"
 
+#define PAGE_BYTES 4096ull /* the smallest there is */
+
 struct ossl_param { /* OSSL_PARAM(3) */
 	u64 key;
 	u32 data_type;
@@ -20,6 +22,20 @@ struct ossl_param { /* OSSL_PARAM(3) */
 	u64 data_size;
 	u64 return_size;
 };
+
+/* A short text, cut if need be; at the end of what is mapped, less is read. */
+static __always_inline void read_name(char to[static PROBE_KDF_NAME], u64 from)
+{
+	u64 n = PAGE_BYTES - (from & (PAGE_BYTES - 1));
+
+	if (bpf_probe_read_user_str(to, PROBE_KDF_NAME, (void *)from) > 0)
+		return;
+	if (n > PROBE_KDF_NAME)
+		n = PROBE_KDF_NAME;
+	barrier_var(n);
+	read_user(to, n, (void *)from);
+	to[PROBE_KDF_NAME - 1] = 0;
+}
 
 /* ---- secrets ---------------------------------------------------------------------------------------------------- */
 
@@ -49,14 +65,14 @@ int BPF_KPROBE(kdf_enter, u64 context, u64 out, u64 out_len, u64 params)
 		struct probe_kdf_param *to = &record->param[i];
 		u64 n;
 
-		if (bpf_probe_read_user(&param, sizeof param, (void *)(params + i * sizeof param)) || !param.key)
+		if (read_user(&param, sizeof param, (void *)(params + i * sizeof param)) || !param.key)
 			break;
 		to->name[0] = 0;
-		bpf_probe_read_user_str(to->name, sizeof to->name, (void *)param.key);
+		read_name(to->name, param.key);
 		to->type = param.data_type;
 		to->size = param.data_size;
 		n = param.data_size < PROBE_KDF_DATA ? param.data_size : PROBE_KDF_DATA;
-		if (bpf_probe_read_user(to->data, n, (void *)param.data))
+		if (read_user(to->data, n, (void *)param.data))
 			to->size = 0;
 		record->n_params = i + 1;
 	}
@@ -84,7 +100,7 @@ int BPF_KRETPROBE(kdf_return, int ret)
 	if (n > PROBE_KDF_OUT)
 		n = PROBE_KDF_OUT;
 	barrier_var(n);
-	record->h.len = bpf_probe_read_user(record->data, n, (void *)frame->buffer) ? 0 : n;
+	record->h.len = read_user(record->data, n, (void *)frame->buffer) ? 0 : n;
 	record->tgid = id >> 32;
 	record->tid = (u32)id;
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
@@ -142,7 +158,7 @@ int BPF_KRETPROBE(pkey_derive_return, int ret)
 		return 0;
 	record = new_key(PROBE_KEY_PKEY_OUT);
 	if (record) {
-		if (ret > 0 && frame->buffer && !bpf_probe_read_user(&len, sizeof len, (void *)frame->len))
+		if (ret > 0 && frame->buffer && !read_user(&len, sizeof len, (void *)frame->len))
 			record->value_len = TAKE_BYTES(record->value, len, frame->buffer);
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	}

@@ -16,6 +16,7 @@
 #define PROBE_PATH_MAX     512
 #define PROBE_ARGS_MAX     1024
 #define PROBE_KDF_PARAMS   10
+#define PROBE_KDF_NAME     16
 #define PROBE_KDF_DATA     256
 #define PROBE_KDF_OUT      128
 #define PROBE_KEY_LABEL    64
@@ -169,7 +170,7 @@ struct probe_exit {
 
 /* OSSL_PARAM, as far as it is of interest. */
 struct probe_kdf_param {
-	char name[16];
+	char name[PROBE_KDF_NAME];
 	__u32 size; /* of the parameter; data holds at most PROBE_KDF_DATA of it */
 	__u32 type; /* OSSL_PARAM_INTEGER, ... */
 	__u8 data[PROBE_KDF_DATA];

@@ -364,6 +364,7 @@ static int load(struct probes *p, const struct probes_options *options)
 		record_calls(p, &mapping, 1);
 	choose_uring(p);
 	uprobes_open(&p->uprobes, p->object->obj);
+	p->object->rodata->sleepable = p->uprobes.sleepable;
 	if (options->lean)
 		bpf_program__set_autoload(p->object->progs.fdtape_sys_enter, false);
 	bpf_map__set_max_entries(p->object->maps.ring, (uint32_t)options->ring);

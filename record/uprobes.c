@@ -9,6 +9,9 @@
  * kernel/trace/trace_event_perf.c), so that fifty probes end after five seconds; links that are closed by threads of
  * their own wait for the same one.
  *
+ * Since 6.0 the programs may sleep (BPF_F_SLEEPABLE), and so wait for memory that the probed program has not touched yet;
+ * no type tells of that, so 6.6 stands for both.
+ *
  * A program is loaded for one of the two: a uprobe_multi's must say so. So what the kernel knows is asked of its BTF
  * before. The system call is made here, since neither the libbpf nor the kernel headers of Debian 12 know of it.
  */
@@ -46,30 +49,41 @@ struct link_create_uprobe_multi { /* union bpf_attr: link_create */
 	uint32_t pad;
 };
 
-bool uprobes_have_multi(void)
+static bool kernel_has_multi(void)
 {
-	const char *asked = getenv("FDTAPE_UPROBES");
-	struct btf *kernel;
-	bool has;
+	struct btf *kernel = btf__load_vmlinux_btf();
+	bool has = kernel && btf__find_by_name_kind(kernel, "bpf_uprobe_multi_link", BTF_KIND_STRUCT) > 0;
 
-	if (asked && strcmp(asked, "perf") == 0)
-		return false;
-	kernel = btf__load_vmlinux_btf();
-	has = kernel && btf__find_by_name_kind(kernel, "bpf_uprobe_multi_link", BTF_KIND_STRUCT) > 0;
 	btf__free(kernel);
 	return has;
+}
+
+static bool perf_is_asked(void)
+{
+	const char *asked = getenv("FDTAPE_UPROBES");
+
+	return asked && strcmp(asked, "perf") == 0;
+}
+
+bool uprobes_have_multi(void)
+{
+	return !perf_is_asked() && kernel_has_multi();
 }
 
 void uprobes_open(struct uprobes *u, struct bpf_object *object)
 {
 	struct bpf_program *program;
 
-	*u = (struct uprobes){.multi = uprobes_have_multi()};
-	if (!u->multi)
+	*u = (struct uprobes){.sleepable = kernel_has_multi()};
+	u->multi = u->sleepable && !perf_is_asked();
+	if (!u->sleepable)
 		return;
 	bpf_object__for_each_program(program, object)
 	{
-		if (bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
+		if (bpf_program__type(program) != BPF_PROG_TYPE_KPROBE)
+			continue;
+		bpf_program__set_flags(program, bpf_program__flags(program) | BPF_F_SLEEPABLE);
+		if (u->multi)
 			bpf_program__set_expected_attach_type(program, (enum bpf_attach_type)ATTACH_TRACE_UPROBE_MULTI);
 	}
 }

@@ -12,7 +12,8 @@
  * Probes of places in files, by the best means that the kernel has. Functions return 0 or -errno.
  */
 struct uprobes {
-	bool multi; /* by links of the kind uprobe_multi (Linux 6.6), else by perf events */
+	bool multi;     /* by links of the kind uprobe_multi (Linux 6.6), else by perf events */
+	bool sleepable; /* the programs may sleep */
 	struct uprobe_link {
 		struct bpf_link *link; /* of a perf event */
 		int fd;                /* of a uprobe_multi */
