@@ -65,7 +65,7 @@ parts = $(filter-out $(B)/$(1)/$(1).o,$(call objs,$(1)))
 
 # What each folder may link. Nothing else appears on its link line; tests/layers.sh holds the includes to the same.
 pkgs_format  := libzstd libxxhash
-pkgs_record  := libbpf libelf libcap-ng libseccomp
+pkgs_record  := libbpf libelf capstone libcap-ng libseccomp
 pkgs_replay  := libcrypto
 pkgs_analyze := jansson libcrypto
 pkgs_tests   := cmocka jansson libssl libcrypto

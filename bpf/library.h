@@ -64,6 +64,7 @@ enum {                    /* how */
 	LIB_PEEK = 16,    /* what it reads comes again */
 	LIB_KERNEL = 32,  /* the bytes never are in the program's memory */
 	LIB_FD = 64,      /* `len` is an fd */
+	LIB_RAW = 256,    /* with LIB_COUNT: what it returns without success is told as it is, and not as 0 */
 	LIB_WITHIN = 128, /* another call on the same object, which tells these bytes */
 };
 
@@ -329,6 +330,8 @@ static __always_inline void tell_call(const struct library_frame *frame, struct 
 
 	if (!(frame->how & LIB_CARRIES))
 		bytes = 0;
+	if (frame->how & LIB_COUNT && !(frame->how & LIB_RAW) && ret < 0)
+		ret = 0;
 	if (frame->how & LIB_COUNT && bytes) {
 		bytes = read_user(&count, sizeof count, (void *)frame->count) ? 0 : count;
 		ret = bytes;

@@ -12,7 +12,8 @@
  */
 #include "bpf/library.h"
 
-#define PAGE_BYTES 4096ull /* the smallest there is */
+#define PAGE_BYTES    4096ull /* the smallest there is */
+#define WRAPPER_FRAME 24 /* SSL_read_ex()'s caller can have nothing nearer: two return addresses, and the alignment */
 
 struct ossl_param { /* OSSL_PARAM(3) */
 	u64 key;
@@ -174,6 +175,41 @@ DEFINE_LIBRARY_ENTER(ssl_peek, CALL_SSL_PEEK, LIB_CARRIES | LIB_PEEK)
 DEFINE_LIBRARY_ENTER(ssl_peek_ex, CALL_SSL_PEEK_EX, LIB_CARRIES | LIB_PEEK | LIB_COUNT)
 DEFINE_LIBRARY_ENTER(ssl_write, CALL_SSL_WRITE, LIB_CARRIES | LIB_OUT)
 DEFINE_LIBRARY_ENTER(ssl_write_ex, CALL_SSL_WRITE_EX, LIB_CARRIES | LIB_OUT | LIB_COUNT)
+
+/* The functions that SSL_read() and SSL_read_ex() wrap, and those for writing (record/wrapped.c). The plain wrapper has
+ * the count in its own frame, which lies between this one's and that of whoever called it. */
+static __always_inline int inner_enter(struct pt_regs *ctx, u64 ssl, u64 buffer, u64 len, u64 count, u64 flags,
+                                       u32 plain, u32 ex, u32 how)
+{
+	bool by_plain = count - PT_REGS_SP(ctx) < WRAPPER_FRAME;
+	struct library_frame frame = {.object = ssl,
+	                              .buffer = buffer,
+	                              .len = len,
+	                              .count = count,
+	                              .extra = flags,
+	                              .call = by_plain ? plain : ex,
+	                              .how = how | LIB_CARRIES | LIB_COUNT | (by_plain ? LIB_RAW : 0)};
+
+	return library_enter(PT_REGS_SP(ctx), &frame);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(ssl_read_inner, u64 ssl, u64 buffer, u64 len, u64 count)
+{
+	return inner_enter(ctx, ssl, buffer, len, count, 0, CALL_SSL_READ, CALL_SSL_READ_EX, 0);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(ssl_write_inner, u64 ssl, u64 buffer, u64 len, u64 count)
+{
+	return inner_enter(ctx, ssl, buffer, len, count, 0, CALL_SSL_WRITE, CALL_SSL_WRITE_EX, LIB_OUT);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(ssl_write_inner2, u64 ssl, u64 buffer, u64 len, u64 flags, u64 count)
+{
+	return inner_enter(ctx, ssl, buffer, len, count, flags, CALL_SSL_WRITE, CALL_SSL_WRITE_EX2, LIB_OUT);
+}
 
 /* SSL_write_ex2(ssl, buffer, length, flags, count *) */
 SEC("uprobe")

@@ -20,6 +20,7 @@
 #include "map.h"
 #include "record/symbols.h"
 #include "record/uprobes.h"
+#include "record/wrapped.h"
 
 /* The system calls that are recorded, and how their arguments are read. arm64 has but the newer ones. */
 struct recorded {
@@ -477,10 +478,62 @@ static bool is_settled(const struct file_id *file, const struct stat *st)
 	                                 file->modified.tv_nsec == st->st_mtim.tv_nsec));
 }
 
-static int attach_functions(struct probes *p, const char *path, const uint64_t *offsets)
-{
-	int error = 0, n = 0;
+/* One function behind several that are asked for, which is cheaper to probe. */
+struct inner {
+	const char *plain, *ex;
+	const char *covers; /* besides: another name for `ex`, or one that calls it */
+	size_t enter[2];    /* by which argument counts: the fourth, the fifth */
+};
 
+static const struct inner inners[] = {
+        {"SSL_read", "SSL_read_ex", NULL, {PROGRAM(ssl_read_inner), 0}},
+        {"SSL_write", "SSL_write_ex", NULL, {PROGRAM(ssl_write_inner), 0}},
+        {"SSL_write", "SSL_write_ex2", "SSL_write_ex", {0, PROGRAM(ssl_write_inner2)}},
+};
+
+static uint64_t *offset_of(uint64_t *offsets, const char *name)
+{
+	for (size_t i = 0; name && i < N_FUNCTIONS; i++)
+		if (strcmp(functions[i].name, name) == 0)
+			return &offsets[i];
+	return NULL;
+}
+
+/* Where a function lies behind others, it is probed in their place. How many it stands for, or -errno. */
+static int attach_inners(struct probes *p, const char *path, uint64_t *offsets)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < sizeof inners / sizeof *inners; i++) {
+		const struct inner *inner = &inners[i];
+		uint64_t *plain = offset_of(offsets, inner->plain), *ex = offset_of(offsets, inner->ex);
+		uint64_t *covered = offset_of(offsets, inner->covers);
+		struct wrapped found;
+		size_t enter;
+		int error;
+
+		if (!*plain || !*ex || wrapped_find(path, *plain, *ex, &found) != 0 ||
+		    !(enter = inner->enter[found.count - 3]))
+			continue;
+		error = attach_one(p, LEAVE, true, path, found.offset);
+		if (!error)
+			error = attach_one(p, enter, false, path, found.offset);
+		if (error)
+			return error;
+		n += 2 + (covered && *covered);
+		*plain = *ex = 0;
+		if (covered)
+			*covered = 0;
+	}
+	return n;
+}
+
+static int attach_functions(struct probes *p, const char *path, uint64_t *offsets)
+{
+	int error = 0, n = p->calls ? attach_inners(p, path, offsets) : 0;
+
+	if (n < 0)
+		return n;
 	for (size_t i = 0; i < N_FUNCTIONS && !error; i++) {
 		const struct function *f = &functions[i];
 
