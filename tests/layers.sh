@@ -26,7 +26,7 @@ api='fdtape/[a-z]*\.h'
 
 may format "$libc|$api|zstd\.h|zstd_errors\.h|xxhash\.h"
 may bpf "linux/(bpf|types)\.h|bpf/bpf_[a-z_]*\.h"
-may record "$libc|$linux|$ours|$api|bpf/(probe_abi|fdtape\.skel|bpf|btf|libbpf)\.h|(gelf|cap-ng|seccomp)\.h"
+may record "$libc|$linux|$ours|$api|bpf/(probe_abi|fdtape\.skel|bpf|btf|libbpf)\.h|(gelf|cap-ng|capstone|seccomp)\.h"
 may replay "$libc|$ours|$api|openssl/[a-z0-9_]*\.h"
 may analyze "$libc|$ours|$api|replay/[a-z0-9_]*\.h|openssl/[a-z0-9_]*\.h|jansson\.h"
 
