@@ -178,9 +178,11 @@ def progress():
         port = free_port()
         with numbered_site(folder, port) as server:
             for width in (80, 30):
-                recorder = OnTerminal(width, "-o", f"{folder}/x.tape", "-d", "2.3s", "-p", str(server.pid))
+                recorder = OnTerminal(width, "-o", f"{folder}/x.tape", "-p", str(server.pid))
                 time.sleep(0.8)
                 run(*client(port, 200))
+                time.sleep(1.5)
+                recorder.process.send_signal(signal.SIGINT)
                 text = recorder.text()
                 equal("status", recorder.status, 0)
                 first, *_, last = text.replace("\r\n", "\n").rstrip("\n").split("\n")
