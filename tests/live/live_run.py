@@ -181,7 +181,7 @@ def progress():
                 recorder = OnTerminal(width, "-o", f"{folder}/x.tape", "-p", str(server.pid))
                 time.sleep(0.8)
                 run(*client(port, 200))
-                time.sleep(1.5)
+                time.sleep(2.2)
                 recorder.process.send_signal(signal.SIGINT)
                 text = recorder.text()
                 equal("status", recorder.status, 0)
