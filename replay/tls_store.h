@@ -43,6 +43,8 @@ struct tls_store { /* all zero: empty */
 	struct map waiters;
 	struct tls_secret **ring; /* in order of arrival */
 	size_t n, oldest;
+	/* What searching for keys and sequence numbers has cost, and what was played; see tls_keys.c. */
+	uint64_t work_done, work_earned;
 };
 
 /* Keeps a copy, unless it is no TLS secret by its lengths or is known already; wakes who waits for it.

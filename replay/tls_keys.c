@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation
+ *
+ * Which secret opens a record? For TLS 1.2 the master secret with the ClientHello's random. For TLS 1.3 the secrets on
+ * the tape carry the Transcript-Hash that they were derived with, and the same hash is computed from the wire: of
+ * ClientHello .. ServerHello for the handshake secrets, of ClientHello .. server's Finished for the others. Where a part
+ * of the handshake is missing, the process' latest secrets are tried. Whatever was taken, the tag of the first record
+ * decides; a wrong key decrypts nothing.
+ *
+ * Which sequence number has it? As long as nothing is missing, the next. Behind a hole it is one of a window: so many
+ * bytes can't have been more records than of the shortest kind. The same window, from 0 on, is tried with the keys that
+ * the hole may have hidden the change to: the next generations of a traffic secret (KeyUpdate), the next epoch.
+ *
+ * All this guessing costs. What it may cost altogether is bounded by what was played (WORK_*), so that no tape takes
+ * more than linear time; and what was tried in vain is tried again less and less often.
+ */
+#include "replay/tls_flow_state.h"
+
+enum {
+	TRY_SECRETS = 64,        /* of a process, when the transcript is not known */
+	TRY_ALWAYS = 8,          /* so often all is tried; then each time that it was tried twice as often */
+	GENERATIONS = 3,         /* KeyUpdates in one hole */
+	PREOPENED_WINDOW = 4096, /* records before a flow's first byte, when nothing is known of them */
+	WORK_BYTE = 64,          /* bytes that may be decrypted in vain for each byte of TLS that is played */
+	WORK_START = 256 << 20,
+	WORK_OPENER = 16384, /* what it costs to derive keys */
+};
+
+static uint64_t work_left(const struct tls_flow *t)
+{
+	uint64_t earned = WORK_START + t->store->work_earned * WORK_BYTE;
+
+	return earned > t->store->work_done ? earned - t->store->work_done : 0;
+}
+
+static bool is_time_to_try(uint64_t tried)
+{
+	return tried < TRY_ALWAYS || (tried & (tried - 1)) == 0;
+}
+
+/* ---- secrets ---------------------------------------------------------------------------------------------------- */
+
+static const char *label_of(bool client, enum tls_epoch epoch)
+{
+	static const char *const of_client[EPOCHS] = {"CLIENT_EARLY_TRAFFIC_SECRET", "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+	                                              "CLIENT_TRAFFIC_SECRET_0"},
+	                         *const of_server[EPOCHS] = {NULL, "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+	                                                     "SERVER_TRAFFIC_SECRET_0"};
+
+	return (client ? of_client : of_server)[epoch];
+}
+
+static struct tls_secret *find_secret(const struct tls_flow *t, enum tls_epoch epoch, const char *label)
+{
+	const struct tls_transcript *transcript = &t->transcript[epoch];
+	struct tls_secret *secret = NULL;
+
+	if (transcript->known)
+		secret =
+		        tls_store_find(t->store, FDTAPE_SECRET_ID_TRANSCRIPT, transcript->hash, transcript->len, label);
+	if (!secret && t->have_client_random)
+		secret = tls_store_find(t->store, FDTAPE_SECRET_ID_CLIENT_RANDOM, t->agreed.client_random, 32, label);
+	return secret;
+}
+
+/* Notes that the secret is of this connection. */
+static void bind(struct tls_flow *t, struct tls_secret *secret, const char *label)
+{
+	struct tls_info *info = t->info;
+	struct tls_key key = {.label = label, .secret_len = secret->value_len};
+
+	if (!t->have_client_random)
+		return; /* a key line can't be without it */
+	memcpy(key.client_random, t->agreed.client_random, sizeof key.client_random);
+	memcpy(key.secret, secret->value, secret->value_len);
+	for (size_t i = 0; i < info->n_keys; i++)
+		if (strcmp(info->keys[i].label, label) == 0 &&
+		    memcmp(info->keys[i].client_random, key.client_random, sizeof key.client_random) == 0)
+			return;
+	if (info->n_keys < TLS_KEYS_MAX)
+		info->keys[info->n_keys++] = key;
+	if (!secret->told && t->sink.key)
+		secret->told = t->sink.key(t->sink.context, &key);
+}
+
+void tls_keys_bind(struct tls_flow *t)
+{
+	static const struct {
+		const char *label;
+		enum tls_epoch epoch;
+	} all[] = {
+	        {"CLIENT_RANDOM", APPLICATION},
+	        {"CLIENT_EARLY_TRAFFIC_SECRET", EARLY},
+	        {"EARLY_EXPORTER_SECRET", EARLY},
+	        {"CLIENT_HANDSHAKE_TRAFFIC_SECRET", NEGOTIATION},
+	        {"SERVER_HANDSHAKE_TRAFFIC_SECRET", NEGOTIATION},
+	        {"CLIENT_TRAFFIC_SECRET_0", APPLICATION},
+	        {"SERVER_TRAFFIC_SECRET_0", APPLICATION},
+	        {"EXPORTER_SECRET", APPLICATION},
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct tls_secret *secret = find_secret(t, all[i].epoch, all[i].label);
+
+		if (secret)
+			bind(t, secret, all[i].label);
+	}
+}
+
+/* A secret that was guessed has proved to be of this connection: so are the others that were derived with the same. */
+static void adopt(struct tls_flow *t, struct tls_secret *secret, enum tls_epoch epoch)
+{
+	struct tls_transcript *transcript = &t->transcript[epoch];
+
+	if (secret->id_kind == FDTAPE_SECRET_ID_CLIENT_RANDOM && !t->have_client_random && secret->id_len == 32) {
+		t->have_client_random = true;
+		memcpy(t->agreed.client_random, secret->id, 32);
+		if (!t->info->have_client_random) {
+			t->info->have_client_random = true;
+			memcpy(t->info->client_random, secret->id, 32);
+		}
+	} else if (secret->id_kind == FDTAPE_SECRET_ID_TRANSCRIPT && secret->id_len <= sizeof transcript->hash) {
+		transcript->known = true;
+		transcript->len = secret->id_len;
+		memcpy(transcript->hash, secret->id, secret->id_len);
+	}
+	tls_keys_bind(t);
+}
+
+/* ---- one trial -------------------------------------------------------------------------------------------------- */
+
+void tls_keys_turn(struct tls_side *s, enum tls_epoch epoch)
+{
+	tls_opener_free(s->opener);
+	s->opener = NULL;
+	s->epoch = epoch;
+	s->data_seen = false;
+	s->attempts = 0;
+}
+
+/* `base` is the sequence number if nothing were missing. */
+static struct tls_window window_from(const struct tls_side *s, uint64_t base)
+{
+	const struct tls_missing *m = &s->missing;
+	struct tls_window w = {base, base, base};
+
+	if (m->open) {
+		w.likely = base + m->likely;
+		w.from = is_time_to_try(m->tried) ? base + m->least : w.likely;
+		w.to = is_time_to_try(m->tried) ? base + m->most : w.likely;
+	}
+	return w;
+}
+
+/* The window of keys whose first record may be missing as well. */
+static struct tls_window window_anew(const struct tls_side *s, uint64_t least)
+{
+	struct tls_window w = {0, 0, 0};
+
+	if (s->missing.open && is_time_to_try(s->missing.tried))
+		w.to = s->missing.most > least ? s->missing.most : least;
+	return w;
+}
+
+static bool try_opener(struct tls_side *s, struct tls_opener *opener, const struct tls_window *window,
+                       const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	uint64_t work = work_left(s->flow), left = work;
+
+	to->len = tls_seek(opener, record, len, window, &left, to->plain, &to->type);
+	s->flow->store->work_done += work - left;
+	return to->len >= 0;
+}
+
+/* The side stays with what has opened a record. */
+static void stay_with(struct tls_side *s, struct tls_opener *opener, struct tls_opened *to)
+{
+	tls_keys_turn(s, s->epoch);
+	s->opener = opener;
+	to->fresh = true;
+	to->lost = tls_opener_seq(opener) - 1;
+}
+
+static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const uint8_t *secret, size_t secret_len,
+                       const struct tls_window *window, const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	struct tls_opener *opener;
+
+	if (work_left(s->flow) < WORK_OPENER)
+		return false;
+	s->flow->store->work_done += WORK_OPENER;
+	opener = tls_opener_new_13(suite, secret, secret_len);
+	if (!opener || !try_opener(s, opener, window, record, len, to)) {
+		tls_opener_free(opener);
+		return false;
+	}
+	stay_with(s, opener, to);
+	memcpy(s->secret, secret, secret_len);
+	return true;
+}
+
+/* The handshake's hash will never be known: the process' latest secrets, one after the other. */
+static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool client, enum tls_epoch epoch,
+                       const struct tls_window *window, const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	const char *label = label_of(client, epoch);
+	struct tls_secret *secret;
+
+	for (size_t i = 0; i < TRY_SECRETS && (secret = tls_store_recent(t->store, t->pid, label, i)); i++) {
+		const struct tls_suite *one = suite ? suite : tls_suite_by_secret(secret->value_len, 0);
+
+		for (size_t j = 1; one; one = suite ? NULL : tls_suite_by_secret(secret->value_len, j++)) {
+			if (!try_secret(s, one, secret->value, secret->value_len, window, record, len, to))
+				continue;
+			s->epoch = epoch;
+			if (!suite) {
+				t->agreed.suite = one;
+				t->info->cipher = one->number;
+			}
+			adopt(t, secret, epoch);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- TLS 1.2 and before ----------------------------------------------------------------------------------------- */
+
+static struct tls_opener *opener_12(const struct tls_side *s, const struct tls_secret *secret, const uint8_t *random)
+{
+	struct tls_agreed agreed = s->flow->agreed;
+
+	memcpy(agreed.client_random, random, sizeof agreed.client_random);
+	s->flow->store->work_done += WORK_OPENER;
+	return tls_opener_new_12(&agreed, secret->value, secret->value_len, tls_is_client(s));
+}
+
+static bool try_master(struct tls_side *s, const struct tls_secret *secret, const uint8_t *random,
+                       const struct tls_window *window, const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	struct tls_opener *opener = opener_12(s, secret, random);
+
+	if (!opener || !try_opener(s, opener, window, record, len, to)) {
+		tls_opener_free(opener);
+		return false;
+	}
+	stay_with(s, opener, to);
+	return true;
+}
+
+static enum tls_opening open_12(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	const struct tls_window anew = window_anew(s, 0);
+	struct tls_secret *secret;
+
+	to->why = TLS_EVIDENCE_NO_KEYS;
+	if (!t->have_server_hello || !t->agreed.suite || t->agreed.suite->mode == TLS_MODE_NONE || t->agreed.suite->v13)
+		return TLS_REFUSED;
+	if (s->opener && !is_time_to_try(s->missing.tried))
+		return TLS_REFUSED;
+	if (t->have_client_random) {
+		secret = find_secret(t, APPLICATION, "CLIENT_RANDOM");
+		if (!secret)
+			return s->given_up || s->opener ? TLS_REFUSED : TLS_WAITS;
+		bind(t, secret, "CLIENT_RANDOM");
+		to->why = TLS_EVIDENCE_BAD_TAG;
+		return try_master(s, secret, t->agreed.client_random, &anew, record, len, to) ? TLS_OPENED
+		                                                                              : TLS_REFUSED;
+	}
+	if (is_time_to_try(s->attempts++))
+		for (size_t i = 0; i < TRY_SECRETS; i++) {
+			secret = tls_store_recent(t->store, t->pid, "CLIENT_RANDOM", i);
+			if (!secret)
+				break;
+			if (secret->id_kind == FDTAPE_SECRET_ID_CLIENT_RANDOM && secret->id_len == 32 &&
+			    work_left(t) >= WORK_OPENER && try_master(s, secret, secret->id, &anew, record, len, to)) {
+				adopt(t, secret, APPLICATION);
+				return TLS_OPENED;
+			}
+		}
+	return s->given_up ? TLS_REFUSED : TLS_WAITS;
+}
+
+/* ---- TLS 1.3 ---------------------------------------------------------------------------------------------------- */
+
+int tls_keys_update(struct tls_side *s)
+{
+	const struct tls_suite *suite = s->flow->agreed.suite;
+	bool seen = s->data_seen;
+
+	tls_keys_turn(s, APPLICATION);
+	s->data_seen = seen;
+	if (tls_update_secret(suite, s->secret, suite->hash_len) < 0)
+		return -1;
+	s->opener = tls_opener_new_13(suite, s->secret, suite->hash_len);
+	return s->opener ? 0 : -1;
+}
+
+/* A KeyUpdate may be among what is missing. */
+static bool try_generations(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	const struct tls_suite *suite = s->flow->agreed.suite;
+	const struct tls_window anew = window_anew(s, 0);
+	uint8_t secret[TLS_HASH_MAX];
+
+	if (s->epoch != APPLICATION || !is_time_to_try(s->missing.tried))
+		return false;
+	memcpy(secret, s->secret, sizeof secret);
+	for (int i = 0; i < GENERATIONS && tls_update_secret(suite, secret, suite->hash_len) == 0; i++)
+		if (try_secret(s, suite, secret, suite->hash_len, &anew, record, len, to))
+			return true;
+	return false;
+}
+
+/* No hello told who is who, or what was agreed on. */
+static enum tls_opening open_unknown(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	const struct tls_window window = window_anew(s, t->preopened ? PREOPENED_WINDOW : 0),
+	                        preopened = {0, PREOPENED_WINDOW, 0};
+	const struct tls_window *w = t->preopened && !s->missing.open ? &preopened : &window;
+	bool try_all = is_time_to_try(s->attempts++);
+
+	to->why = TLS_EVIDENCE_NO_KEYS;
+	for (enum tls_epoch e = APPLICATION; try_all && e >= NEGOTIATION; e--)
+		for (int client = 1; client >= 0; client--) {
+			if ((t->have_client && tls_is_client(s) != client) ||
+			    !try_recent(s, t->agreed.suite, client, e, w, record, len, to))
+				continue;
+			t->version = t->info->version = 0x0304;
+			t->have_client = true;
+			t->client = client ? s->dir : (enum fdtape_dir) !s->dir;
+			t->torn = true;
+			for (int dir = 0; dir < 2; dir++)
+				t->side[dir].protected = true;
+			if (!tls_other(s)->opener)
+				tls_other(s)->epoch = NEGOTIATION;
+			return TLS_OPENED;
+		}
+	/* A connection that began before the tape did has no secret that is yet to come. */
+	return s->given_up || !t->have_client ? TLS_REFUSED : TLS_WAITS;
+}
+
+static enum tls_opening open_13(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	bool missing = s->missing.open, is_client = tls_is_client(s), knew = false, opened = false;
+	bool early = is_client && t->early != EARLY_NONE && !t->retried && s->epoch < APPLICATION;
+	bool try_all;
+
+	to->why = TLS_EVIDENCE_NO_KEYS;
+	if (!t->agreed.suite && !t->have_server_hello)
+		return open_unknown(s, record, len, to);
+	if (!t->agreed.suite || !t->agreed.suite->v13 || t->agreed.suite->mode == TLS_MODE_NONE)
+		return TLS_REFUSED;
+	if (early && t->early == EARLY_OFFERED && !t->torn && !s->given_up)
+		return TLS_WAITS;
+	if (early && t->early == EARLY_REJECTED && s->epoch == EARLY)
+		tls_keys_turn(s, NEGOTIATION);
+	if (s->opener) {
+		to->why = TLS_EVIDENCE_BAD_TAG;
+		if (missing && try_generations(s, record, len, to))
+			return TLS_OPENED;
+		if (!missing && s->epoch != EARLY)
+			return TLS_REFUSED;
+	}
+	try_all = t->torn && is_time_to_try(s->attempts++);
+	for (enum tls_epoch e = s->opener ? s->epoch + 1 : s->epoch; e < EPOCHS && !opened; e++) {
+		const struct tls_window anew = window_anew(s, 0);
+		const char *label = label_of(is_client, e);
+		struct tls_secret *secret = label ? find_secret(t, e, label) : NULL;
+
+		if (secret) {
+			knew |= e == s->epoch || (e == NEGOTIATION && early);
+			opened = try_secret(s, t->agreed.suite, secret->value, secret->value_len, &anew, record, len,
+			                    to);
+		} else if (label && try_all && !t->transcript[e].known) {
+			opened = try_recent(s, t->agreed.suite, is_client, e, &anew, record, len, to);
+		}
+		if (opened)
+			s->epoch = e;
+	}
+	if (opened)
+		return TLS_OPENED;
+	if (early && t->early == EARLY_REJECTED && knew)
+		return TLS_SKIPPED;
+	if (s->opener)
+		return TLS_REFUSED;
+	if (knew)
+		to->why = TLS_EVIDENCE_BAD_TAG;
+	return knew || s->given_up ? TLS_REFUSED : TLS_WAITS;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------------------- */
+
+enum tls_opening tls_keys_open(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+{
+	uint64_t next;
+
+	to->fresh = false;
+	to->lost = 0;
+	if (s->opener && !s->missing.open) {
+		to->len = tls_open(s->opener, record, len, to->plain, &to->type);
+		if (to->len >= 0)
+			return TLS_OPENED;
+	} else if (s->opener) {
+		const struct tls_window window = window_from(s, next = tls_opener_seq(s->opener));
+
+		if (try_opener(s, s->opener, &window, record, len, to)) {
+			to->lost = tls_opener_seq(s->opener) - 1 - next;
+			return TLS_OPENED;
+		}
+	}
+	if (s->flow->version != 0 && s->flow->version < 0x0304) {
+		to->why = TLS_EVIDENCE_BAD_TAG;
+		if (s->opener && !s->missing.open)
+			return TLS_REFUSED;
+		return open_12(s, record, len, to);
+	}
+	return open_13(s, record, len, to);
+}
