@@ -45,7 +45,7 @@ struct tls_opener {
 	uint8_t key[KEY_MAX];
 	bool opened, padded;
 	/* CBC */
-	bool encrypt_then_mac, implicit_iv;
+	bool encrypt_then_mac, implicit_iv, iv_known;
 	size_t block;
 	uint8_t iv[BLOCK_MAX]; /* implicit: of the next record */
 	EVP_MAC_CTX *mac;
@@ -236,8 +236,10 @@ struct tls_opener *tls_opener_new_12(const struct tls_agreed *agreed, const uint
 	if (!cbc)
 		return aead_new(suite, key, iv + own * iv_len, iv_len);
 	o = cbc_new(agreed, mac_key, key);
-	if (o)
+	if (o) {
 		memcpy(o->iv, iv + own * o->block, o->block);
+		o->iv_known = true;
+	}
 	return o;
 }
 
@@ -370,6 +372,9 @@ static int decrypt_cbc(struct tls_opener *o, const uint8_t *record, size_t len, 
 	int done = 0;
 
 	*r = (struct cbc_record){.record = record};
+	/* Its MAC would not notice that the first block comes out wrong. */
+	if (o->implicit_iv && !o->iv_known)
+		return -1;
 	if (o->encrypt_then_mac) {
 		if (n < mac_len)
 			return -1;
@@ -436,8 +441,18 @@ int tls_open(struct tls_opener *o, const uint8_t *record, size_t len, uint8_t *p
 
 void tls_opener_pass(struct tls_opener *o, const uint8_t *record, size_t len)
 {
-	if (o->implicit_iv && len >= TLS_RECORD_HEADER + o->block)
-		memcpy(o->iv, record + len - o->block, o->block);
+	size_t tail = o->encrypt_then_mac ? o->suite->tag_len : 0;
+
+	if (!o->implicit_iv)
+		return;
+	o->iv_known = len >= TLS_RECORD_HEADER + o->block + tail;
+	if (o->iv_known)
+		memcpy(o->iv, record + len - tail - o->block, o->block);
+}
+
+void tls_opener_lose(struct tls_opener *o)
+{
+	o->iv_known = false;
 }
 
 uint64_t tls_opener_seq(const struct tls_opener *opener)

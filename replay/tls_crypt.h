@@ -52,6 +52,8 @@ uint64_t tls_opener_seq(const struct tls_opener *opener);
 size_t tls_opener_overhead(const struct tls_opener *opener, bool *exact);
 /* A record that was not opened went by: TLS 1.0 chains the IV through it. */
 void tls_opener_pass(struct tls_opener *opener, const uint8_t *record, size_t len);
+/* Bytes are missing before the next record: so is that IV. */
+void tls_opener_lose(struct tls_opener *opener);
 /* Had the record that was opened last padding that its plaintext's length does not tell of (TLS 1.3)? */
 bool tls_opener_padded(const struct tls_opener *opener);
 void tls_opener_free(struct tls_opener *opener);

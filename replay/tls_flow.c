@@ -66,8 +66,10 @@ static void miss_gap(struct tls_side *s, const struct tls_gap *gap)
 
 	tls_handshake_tear(s);
 	begin_missing(s, &gap->stamp);
-	if (s->opener)
+	if (s->opener) {
 		shortest = tls_opener_overhead(s->opener, &exact);
+		tls_opener_lose(s->opener);
+	}
 	m->bytes += gap->bytes;
 	m->least += gap->records;
 	m->most += gap->records + rest / shortest;
