@@ -414,6 +414,18 @@ static bool is_authentic(struct tls_opener *o, uint64_t seq, const struct cbc_re
 
 /* ---- one record ------------------------------------------------------------------------------------------------- */
 
+/* TLS 1.0: the IV of the next record is the end of this one's ciphertext. */
+static void chain_iv(struct tls_opener *o, const uint8_t *record, size_t len)
+{
+	size_t tail = o->encrypt_then_mac ? o->suite->tag_len : 0;
+
+	if (!o->implicit_iv)
+		return;
+	o->iv_known = len >= TLS_RECORD_HEADER + o->block + tail;
+	if (o->iv_known)
+		memcpy(o->iv, record + len - tail - o->block, o->block);
+}
+
 /* The record with this sequence number. */
 static int open_as(struct tls_opener *o, uint64_t seq, const uint8_t *record, size_t len, uint8_t *plain, uint8_t *type)
 {
@@ -428,7 +440,7 @@ static int open_as(struct tls_opener *o, uint64_t seq, const uint8_t *record, si
 	}
 	if (n < 0)
 		return -1;
-	tls_opener_pass(o, record, len);
+	chain_iv(o, record, len);
 	o->seq = seq + 1;
 	o->opened = true;
 	return n;
@@ -441,13 +453,10 @@ int tls_open(struct tls_opener *o, const uint8_t *record, size_t len, uint8_t *p
 
 void tls_opener_pass(struct tls_opener *o, const uint8_t *record, size_t len)
 {
-	size_t tail = o->encrypt_then_mac ? o->suite->tag_len : 0;
-
-	if (!o->implicit_iv)
-		return;
-	o->iv_known = len >= TLS_RECORD_HEADER + o->block + tail;
-	if (o->iv_known)
-		memcpy(o->iv, record + len - tail - o->block, o->block);
+	chain_iv(o, record, len);
+	/* Nobody vouches for it; an HMAC over the plaintext would notice, one over the ciphertext not. */
+	if (o->encrypt_then_mac)
+		o->iv_known = false;
 }
 
 void tls_opener_lose(struct tls_opener *o)

@@ -18,8 +18,9 @@
  *
  * How long is the plaintext that is missing? As long as the wire less what the records add to it, if an AEAD without
  * padding was used, and if they were records of application data. That they were is not proved, but the only others
- * behind a handshake are tickets, which come before the first data, KeyUpdates, which change the key, and alerts, behind
- * which nothing comes. With CBC or padding the length remains unknown.
+ * behind a handshake are tickets, which come before the first data, KeyUpdates, which change the key, alerts, behind
+ * which nothing comes, and authentication, where the client has offered it. With CBC or padding the length remains
+ * unknown, and where that offer can't be excluded.
  */
 #include "replay/tls_flow_state.h"
 
@@ -108,7 +109,8 @@ static bool missing_plaintext(const struct tls_side *s, const struct tls_opened 
 		return opened->lost == 0 && s->flow->early == EARLY_NONE && !s->data_seen && !s->missing.told;
 	if (s->flow->version == 0x0304 && s->epoch == NEGOTIATION)
 		return true;
-	if (!exact || !s->data_seen || s->padded || opened->lost > s->missing.bytes / overhead)
+	if (!exact || !s->data_seen || s->padded || (s->flow->version == 0x0304 && !s->flow->only_data) ||
+	    opened->lost > s->missing.bytes / overhead)
 		return false;
 	*len = s->missing.bytes - opened->lost * overhead;
 	return true;
@@ -182,6 +184,7 @@ static enum outcome handle_protected(struct tls_side *s, const uint8_t *record, 
 	case TLS_OPENED:
 		return opened(s, &o, len, stamp);
 	case TLS_WAITS:
+		s->missing.tried++;
 		return WAIT;
 	case TLS_SKIPPED:
 		return DONE;
@@ -324,12 +327,20 @@ static int drain(struct tls_flow *t)
 	return 0;
 }
 
+/* There is news: what was tried in vain may do now. */
+static void try_again(struct tls_side *s)
+{
+	s->attempts = 0;
+	s->missing.tried = 0;
+}
+
 /* No secret will come for what waits. */
 static int give_up(struct tls_side *s)
 {
 	if (!s->queue)
 		return 0;
 	s->given_up = true;
+	try_again(s);
 	return drain(s->flow);
 }
 
@@ -450,6 +461,8 @@ static void wake(void *context)
 	struct tls_flow *t = context;
 
 	tls_keys_bind(t);
+	for (int dir = 0; dir < 2; dir++)
+		try_again(&t->side[dir]);
 	if (drain(t) < 0)
 		t->failed = true;
 	sum_up(t);

@@ -23,8 +23,9 @@
 #include "replay/tls_hello.h"
 
 enum {
-	BLIND_BYTES = 2 * TLS_RECORD_HEADER + TLS_RECORD_MAX, /* in as many, a record begins, and its header's end */
-	TEXT_BYTES = 8,                                       /* that are enough to call it text */
+	/* In as many a record begins, and ends. */
+	BLIND_BYTES = 2 * (TLS_RECORD_HEADER + TLS_RECORD_MAX),
+	TEXT_BYTES = 16, /* that are enough to call it text */
 };
 
 enum content {
@@ -304,24 +305,40 @@ static int tear(struct tls_framer *f, uint64_t len, const struct stamp *stamp, c
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
+static void forget_leading(struct tls_framer *f)
+{
+	while (f->n_leading > 0)
+		free(f->leading[--f->n_leading].data);
+}
+
+static int tell_leading(struct tls_framer *f, const struct tls_framer_sink *sink)
+{
+	int result = 0;
+
+	for (unsigned i = 0; i < f->n_leading && result == 0; i++) {
+		const struct tls_leading *l = &f->leading[i];
+
+		result = sink->clear(sink->context, l->data, l->len, &l->stamp);
+	}
+	forget_leading(f);
+	return result;
+}
+
 /* The verdict is in: what was held goes where it belongs. */
 static int decide(struct tls_framer *f, enum tls_framer_state state, const struct stamp *stamp,
                   const struct tls_framer_sink *sink)
 {
 	struct buffer held = f->held;
-	uint64_t hole = f->hole;
 	int result = 0;
 
 	if (state == TLS_FRAMER_SEEKING) {
 		f->state = state;
-		f->hole = 0;
+		forget_leading(f);
 		return seek(f, false, stamp, sink);
 	}
 	f->held = (struct buffer){0};
-	f->hole = 0;
 	f->state = state;
-	if (hole > 0)
-		result = sink->clear(sink->context, NULL, hole, &f->gap.stamp);
+	result = tell_leading(f, sink);
 	if (result == 0 && held.len > 0)
 		result = state == TLS_FRAMER_TLS ? feed_tls(f, held.data, held.len, stamp, sink)
 		                                 : sink->clear(sink->context, held.data, held.len, stamp);
@@ -337,22 +354,31 @@ static bool is_text(const uint8_t *p, size_t n)
 	return true;
 }
 
-/* What is held began behind a hole. */
-static int judge_blind(struct tls_framer *f, bool at_end, const struct tls_framer_sink *sink)
+/* What is held began behind a hole: are there records in it? */
+static int find_chain(struct tls_framer *f, bool at_end, const struct tls_framer_sink *sink)
 {
 	const struct stamp stamp = f->since;
-	bool found;
 	size_t from = f->scanned;
+	bool found;
+
+	f->scanned += find_record(f, f->held.data + from, f->held.len - from, at_end, &found);
+	if (!found)
+		return 0;
+	f->gap.bytes += f->scanned;
+	buffer_drop(&f->held, f->scanned);
+	return decide(f, TLS_FRAMER_SEEKING, &stamp, sink);
+}
+
+static int judge_blind(struct tls_framer *f, const struct tls_framer_sink *sink)
+{
+	const struct stamp stamp = f->since;
 
 	if (f->held.len >= TEXT_BYTES && is_text(f->held.data, f->held.len < 32 ? f->held.len : 32))
 		return decide(f, TLS_FRAMER_CLEAR, &stamp, sink);
-	f->scanned += find_record(f, f->held.data + from, f->held.len - from, at_end, &found);
-	if (found) {
-		f->gap.bytes += f->scanned;
-		buffer_drop(&f->held, f->scanned);
-		return decide(f, TLS_FRAMER_SEEKING, &stamp, sink);
-	}
-	return at_end || f->held.len > BLIND_BYTES ? decide(f, TLS_FRAMER_CLEAR, &stamp, sink) : 0;
+	if (find_chain(f, false, sink) < 0)
+		return -1;
+	return f->state == TLS_FRAMER_BLIND && f->held.len > BLIND_BYTES ? decide(f, TLS_FRAMER_CLEAR, &stamp, sink)
+	                                                                 : 0;
 }
 
 static int feed_blind(struct tls_framer *f, const uint8_t *data, uint64_t len, const struct stamp *stamp,
@@ -362,39 +388,50 @@ static int feed_blind(struct tls_framer *f, const uint8_t *data, uint64_t len, c
 		f->since = *stamp;
 	if (buffer_add(&f->held, data, len) < 0)
 		return -1;
-	return judge_blind(f, false, sink);
+	return judge_blind(f, sink);
+}
+
+/* A hole before it is known what this is. */
+static int lead(struct tls_framer *f, uint64_t len, const struct stamp *stamp, const struct tls_framer_sink *sink)
+{
+	bool told = f->state == TLS_FRAMER_BLIND && f->n_leading == 0;
+
+	f->state = TLS_FRAMER_BLIND;
+	begin_gap(f, stamp);
+	f->gap.bytes += f->held.len + len;
+	if (told || f->n_leading + 2 > TLS_LEADING_MAX) {
+		if (tell_leading(f, sink) < 0 ||
+		    (f->held.len > 0 && sink->clear(sink->context, f->held.data, f->held.len, &f->since) < 0))
+			return -1;
+		buffer_release(&f->held);
+		f->scanned = 0;
+		return sink->clear(sink->context, NULL, len, stamp);
+	}
+	if (f->held.len > 0)
+		f->leading[f->n_leading++] =
+		        (struct tls_leading){.len = f->held.len, .data = f->held.data, .stamp = f->since};
+	f->held = (struct buffer){0};
+	f->scanned = 0;
+	f->leading[f->n_leading++] = (struct tls_leading){.len = len, .stamp = *stamp};
+	return 0;
 }
 
 static int hole(struct tls_framer *f, uint64_t len, const struct stamp *stamp, const struct tls_framer_sink *sink)
 {
 	switch (f->state) {
 	case TLS_FRAMER_NEW:
-		if (f->held.len == 0) {
-			lose_place(f, len, stamp);
-			f->state = TLS_FRAMER_BLIND;
-			f->hole = len;
-			return 0;
-		}
-		/* Five bytes: all that can be seen speaks for TLS. */
-		if (decide(f, f->held.len >= TLS_RECORD_HEADER ? TLS_FRAMER_TLS : TLS_FRAMER_CLEAR, stamp, sink) < 0)
+		if (f->held.len < TLS_RECORD_HEADER)
+			return lead(f, len, stamp, sink);
+		/* All that can be seen speaks for TLS. */
+		if (decide(f, TLS_FRAMER_TLS, stamp, sink) < 0)
 			return -1;
 		return hole(f, len, stamp, sink);
 	case TLS_FRAMER_BLIND:
-		if (f->held.len > 0) {
-			if (judge_blind(f, true, sink) < 0)
-				return -1;
-			return hole(f, len, stamp, sink);
-		}
-		/* A second one; there may be nothing else. */
-		f->gap.bytes += len;
-		if (f->hole > 0) {
-			uint64_t first = f->hole;
-
-			f->hole = 0;
-			if (sink->clear(sink->context, NULL, first, &f->gap.stamp) < 0)
-				return -1;
-		}
-		return sink->clear(sink->context, NULL, len, stamp);
+		if (f->held.len > 0 && find_chain(f, true, sink) < 0)
+			return -1;
+		if (f->state == TLS_FRAMER_BLIND)
+			return lead(f, len, stamp, sink);
+		return hole(f, len, stamp, sink);
 	case TLS_FRAMER_CLEAR:
 		return sink->clear(sink->context, NULL, len, stamp);
 	case TLS_FRAMER_TLS:
@@ -461,9 +498,12 @@ int tls_framer_finish(struct tls_framer *f, const struct tls_framer_sink *sink)
 			                sink);
 		break;
 	case TLS_FRAMER_BLIND:
-		result = judge_blind(f, true, sink);
-		if (result == 0 && f->state == TLS_FRAMER_SEEKING)
-			result = seek(f, true, &stamp, sink);
+		if (f->held.len > 0)
+			result = find_chain(f, true, sink);
+		if (result == 0)
+			result = f->state == TLS_FRAMER_SEEKING ? seek(f, true, &stamp, sink)
+			         : f->state == TLS_FRAMER_BLIND ? decide(f, TLS_FRAMER_CLEAR, &stamp, sink)
+			                                        : 0;
 		break;
 	case TLS_FRAMER_SEEKING:
 		result = seek(f, true, &f->gap.stamp, sink);
@@ -479,5 +519,6 @@ int tls_framer_finish(struct tls_framer *f, const struct tls_framer_sink *sink)
 
 void tls_framer_release(struct tls_framer *f)
 {
+	forget_leading(f);
 	buffer_release(&f->held);
 }

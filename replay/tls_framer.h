@@ -24,6 +24,17 @@ struct tls_gap {
 	struct stamp stamp;    /* when it began */
 };
 
+/* Of a direction that began with a hole, before anything tells what it is: a hole, or bytes that another one follows. */
+struct tls_leading {
+	uint64_t len;
+	uint8_t *data; /* NULL: a hole */
+	struct stamp stamp;
+};
+
+enum {
+	TLS_LEADING_MAX = 16, /* a flow with more of them is one whose bytes nobody recorded */
+};
+
 struct tls_framer {
 	enum tls_framer_state state;
 	bool from_the_middle;
@@ -33,8 +44,9 @@ struct tls_framer {
 	struct tls_gap gap; /* bytes 0: none */
 	uint64_t skip;      /* bytes to come of a record that a hole has hit: behind them the next one begins */
 	size_t scanned;     /* BLIND: in what is held no record begins before this */
-	uint64_t hole;      /* BLIND: the hole at the beginning, as long as it isn't told */
-	uint16_t version;   /* in the headers of records that were handed out; 0: none were */
+	struct tls_leading leading[TLS_LEADING_MAX]; /* BLIND: not told yet */
+	unsigned n_leading;
+	uint16_t version; /* in the headers of records that were handed out; 0: none were */
 };
 
 /* Where it all goes; each returns 0, or -1 without memory. */

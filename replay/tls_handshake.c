@@ -101,6 +101,7 @@ static int client_hello(struct tls_side *s, const uint8_t *message, size_t len)
 		return keep_message(&t->client_hello[1], message, len);
 	/* The first, or a renegotiation of TLS 1.2. */
 	t->have_server_hello = false;
+	t->only_data = !hello.post_handshake_auth;
 	t->early = hello.early_data ? EARLY_OFFERED : EARLY_NONE;
 	memcpy(t->agreed.client_random, hello.random, sizeof hello.random);
 	t->have_client_random = true;
@@ -163,7 +164,8 @@ static int encrypted_extensions(struct tls_side *s, const uint8_t *message, size
 	if (hello.alpn[0])
 		memcpy(t->info->alpn, hello.alpn, sizeof hello.alpn);
 	if (t->early == EARLY_OFFERED)
-		t->early = hello.early_data ? EARLY_ACCEPTED : EARLY_REJECTED;
+		t->only_data = !hello.post_handshake_auth;
+	t->early = hello.early_data ? EARLY_ACCEPTED : EARLY_REJECTED;
 	return 0;
 }
 

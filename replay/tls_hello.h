@@ -25,11 +25,12 @@ struct tls_hello {
 	uint16_t version; /* ClientHello: as in its legacy_version; ServerHello: as negotiated */
 	uint16_t cipher;  /* ServerHello: chosen */
 	uint8_t random[32];
-	bool retry;            /* the ServerHello is a HelloRetryRequest */
-	bool early_data;       /* the extension is there */
-	bool encrypt_then_mac; /* likewise */
-	char sni[256];         /* "": none */
-	char alpn[256];        /* ServerHello, EncryptedExtensions: chosen; "": none */
+	bool retry;               /* the ServerHello is a HelloRetryRequest */
+	bool early_data;          /* the extension is there */
+	bool encrypt_then_mac;    /* likewise */
+	bool post_handshake_auth; /* likewise */
+	char sni[256];            /* "": none */
+	char alpn[256];           /* ServerHello, EncryptedExtensions: chosen; "": none */
 };
 
 /* 0; -1: this is no such message. *hello is filled as far as the message was understood. */

@@ -23,13 +23,13 @@ enum {
 	GENERATIONS = 3,         /* KeyUpdates in one hole */
 	PREOPENED_WINDOW = 4096, /* records before a flow's first byte, when nothing is known of them */
 	WORK_BYTE = 64,          /* bytes that may be decrypted in vain for each byte of TLS that is played */
-	WORK_START = 256 << 20,
-	WORK_OPENER = 16384, /* what it costs to derive keys */
+	WORK_OPENER = 16384,     /* what it costs to derive keys */
 };
+static const uint64_t work_start = UINT64_C(4) << 30;
 
 static uint64_t work_left(const struct tls_flow *t)
 {
-	uint64_t earned = WORK_START + t->store->work_earned * WORK_BYTE;
+	uint64_t earned = work_start + t->store->work_earned * WORK_BYTE;
 
 	return earned > t->store->work_done ? earned - t->store->work_done : 0;
 }
@@ -154,12 +154,15 @@ static struct tls_window window_from(const struct tls_side *s, uint64_t base)
 }
 
 /* The window of keys whose first record may be missing as well. */
-static struct tls_window window_anew(const struct tls_side *s, uint64_t least)
+static struct tls_window window_anew(const struct tls_side *s)
 {
+	const struct tls_missing *m = &s->missing;
 	struct tls_window w = {0, 0, 0};
 
-	if (s->missing.open && is_time_to_try(s->missing.tried))
-		w.to = s->missing.most > least ? s->missing.most : least;
+	if (m->open && is_time_to_try(m->tried)) {
+		w.to = m->most;
+		w.likely = s->opener ? 0 : m->likely;
+	}
 	return w;
 }
 
@@ -182,11 +185,20 @@ static void stay_with(struct tls_side *s, struct tls_opener *opener, struct tls_
 	to->lost = tls_opener_seq(opener) - 1;
 }
 
-static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const uint8_t *secret, size_t secret_len,
-                       const struct tls_window *window, const uint8_t *record, size_t len, struct tls_opened *to)
+/* With a traffic secret, after so many KeyUpdates. */
+static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const uint8_t *first, size_t secret_len,
+                       unsigned updates, const struct tls_window *window, const uint8_t *record, size_t len,
+                       struct tls_opened *to)
 {
 	struct tls_opener *opener;
+	uint8_t secret[TLS_HASH_MAX];
 
+	if (secret_len > sizeof secret)
+		return false;
+	memcpy(secret, first, secret_len);
+	for (unsigned i = 0; i < updates; i++)
+		if (tls_update_secret(suite, secret, secret_len) < 0)
+			return false;
 	if (work_left(s->flow) < WORK_OPENER)
 		return false;
 	s->flow->store->work_done += WORK_OPENER;
@@ -202,7 +214,8 @@ static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const 
 
 /* The handshake's hash will never be known: the process' latest secrets, one after the other. */
 static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool client, enum tls_epoch epoch,
-                       const struct tls_window *window, const uint8_t *record, size_t len, struct tls_opened *to)
+                       unsigned updates, const struct tls_window *window, const uint8_t *record, size_t len,
+                       struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
 	const char *label = label_of(client, epoch);
@@ -212,7 +225,7 @@ static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool c
 		const struct tls_suite *one = suite ? suite : tls_suite_by_secret(secret->value_len, 0);
 
 		for (size_t j = 1; one; one = suite ? NULL : tls_suite_by_secret(secret->value_len, j++)) {
-			if (!try_secret(s, one, secret->value, secret->value_len, window, record, len, to))
+			if (!try_secret(s, one, secret->value, secret->value_len, updates, window, record, len, to))
 				continue;
 			s->epoch = epoch;
 			if (!suite) {
@@ -231,10 +244,14 @@ static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool c
 static struct tls_opener *opener_12(const struct tls_side *s, const struct tls_secret *secret, const uint8_t *random)
 {
 	struct tls_agreed agreed = s->flow->agreed;
+	struct tls_opener *opener;
 
 	memcpy(agreed.client_random, random, sizeof agreed.client_random);
 	s->flow->store->work_done += WORK_OPENER;
-	return tls_opener_new_12(&agreed, secret->value, secret->value_len, tls_is_client(s));
+	opener = tls_opener_new_12(&agreed, secret->value, secret->value_len, tls_is_client(s));
+	if (opener && s->missing.open)
+		tls_opener_lose(opener);
+	return opener;
 }
 
 static bool try_master(struct tls_side *s, const struct tls_secret *secret, const uint8_t *random,
@@ -253,7 +270,7 @@ static bool try_master(struct tls_side *s, const struct tls_secret *secret, cons
 static enum tls_opening open_12(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
-	const struct tls_window anew = window_anew(s, 0);
+	const struct tls_window anew = window_anew(s);
 	struct tls_secret *secret;
 
 	to->why = TLS_EVIDENCE_NO_KEYS;
@@ -303,58 +320,95 @@ int tls_keys_update(struct tls_side *s)
 static bool try_generations(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
 {
 	const struct tls_suite *suite = s->flow->agreed.suite;
-	const struct tls_window anew = window_anew(s, 0);
-	uint8_t secret[TLS_HASH_MAX];
+	const struct tls_window anew = window_anew(s);
 
 	if (s->epoch != APPLICATION || !is_time_to_try(s->missing.tried))
 		return false;
-	memcpy(secret, s->secret, sizeof secret);
-	for (int i = 0; i < GENERATIONS && tls_update_secret(suite, secret, suite->hash_len) == 0; i++)
-		if (try_secret(s, suite, secret, suite->hash_len, &anew, record, len, to))
+	for (unsigned i = 1; i <= GENERATIONS; i++)
+		if (try_secret(s, suite, s->secret, suite->hash_len, i, &anew, record, len, to))
 			return true;
 	return false;
 }
 
-/* No hello told who is who, or what was agreed on. */
+/* No hello told who is who, or what was agreed on; it is known now, by what opened a record. */
+static void know(struct tls_side *s, bool client)
+{
+	struct tls_flow *t = s->flow;
+
+	t->version = t->info->version = 0x0304;
+	t->have_client = true;
+	t->client = client ? s->dir : (enum fdtape_dir) !s->dir;
+	t->torn = true;
+	for (int dir = 0; dir < 2; dir++)
+		t->side[dir].protected = true;
+	if (!tls_other(s)->opener)
+		tls_other(s)->epoch = NEGOTIATION;
+}
+
 static enum tls_opening open_unknown(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
-	const struct tls_window window = window_anew(s, t->preopened ? PREOPENED_WINDOW : 0),
-	                        preopened = {0, PREOPENED_WINDOW, 0};
-	const struct tls_window *w = t->preopened && !s->missing.open ? &preopened : &window;
+	struct tls_window window = window_anew(s);
 	bool try_all = is_time_to_try(s->attempts++);
 
 	to->why = TLS_EVIDENCE_NO_KEYS;
-	for (enum tls_epoch e = APPLICATION; try_all && e >= NEGOTIATION; e--)
+	if (t->preopened && window.to < PREOPENED_WINDOW)
+		window.to = PREOPENED_WINDOW;
+	for (unsigned updates = 0; try_all && updates <= GENERATIONS; updates++)
 		for (int client = 1; client >= 0; client--) {
-			if ((t->have_client && tls_is_client(s) != client) ||
-			    !try_recent(s, t->agreed.suite, client, e, w, record, len, to))
+			if (t->have_client && tls_is_client(s) != client)
 				continue;
-			t->version = t->info->version = 0x0304;
-			t->have_client = true;
-			t->client = client ? s->dir : (enum fdtape_dir) !s->dir;
-			t->torn = true;
-			for (int dir = 0; dir < 2; dir++)
-				t->side[dir].protected = true;
-			if (!tls_other(s)->opener)
-				tls_other(s)->epoch = NEGOTIATION;
-			return TLS_OPENED;
+			if (try_recent(s, t->agreed.suite, client, APPLICATION, updates, &window, record, len, to) ||
+			    (updates == 0 &&
+			     try_recent(s, t->agreed.suite, client, NEGOTIATION, 0, &window, record, len, to))) {
+				know(s, client);
+				return TLS_OPENED;
+			}
 		}
 	/* A connection that began before the tape did has no secret that is yet to come. */
 	return s->given_up || !t->have_client ? TLS_REFUSED : TLS_WAITS;
 }
 
+/* The secrets of the epochs that the side may be in by now, or may have come to within a hole. */
+static bool try_epochs(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to, bool *knew)
+{
+	struct tls_flow *t = s->flow;
+	const struct tls_suite *suite = t->agreed.suite;
+	const struct tls_window anew = window_anew(s);
+	bool client = tls_is_client(s), try_all = t->torn && is_time_to_try(s->attempts++);
+	enum tls_epoch from = s->opener ? s->epoch + 1 : s->epoch;
+
+	for (unsigned updates = 0; updates <= (s->missing.open ? GENERATIONS : 0); updates++)
+		for (enum tls_epoch e = updates ? APPLICATION : from; e < EPOCHS; e++) {
+			const char *label = label_of(client, e);
+			struct tls_secret *secret = label ? find_secret(t, e, label) : NULL;
+			bool opened = false;
+
+			if (secret) {
+				*knew |= e == s->epoch || e == NEGOTIATION;
+				opened = try_secret(s, suite, secret->value, secret->value_len, updates, &anew, record,
+				                    len, to);
+			} else if (label && try_all) {
+				opened = try_recent(s, suite, client, e, updates, &anew, record, len, to);
+			}
+			if (opened) {
+				s->epoch = e;
+				return true;
+			}
+		}
+	return false;
+}
+
 static enum tls_opening open_13(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
-	bool missing = s->missing.open, is_client = tls_is_client(s), knew = false, opened = false;
-	bool early = is_client && t->early != EARLY_NONE && !t->retried && s->epoch < APPLICATION;
-	bool try_all;
+	const struct tls_suite *suite = t->agreed.suite;
+	bool early = tls_is_client(s) && t->early != EARLY_NONE && !t->retried && s->epoch < APPLICATION, knew = false;
 
 	to->why = TLS_EVIDENCE_NO_KEYS;
-	if (!t->agreed.suite && !t->have_server_hello)
+	if (!suite && !t->have_server_hello)
 		return open_unknown(s, record, len, to);
-	if (!t->agreed.suite || !t->agreed.suite->v13 || t->agreed.suite->mode == TLS_MODE_NONE)
+	if (!suite || !suite->v13 || suite->mode == TLS_MODE_NONE)
 		return TLS_REFUSED;
 	if (early && t->early == EARLY_OFFERED && !t->torn && !s->given_up)
 		return TLS_WAITS;
@@ -362,31 +416,19 @@ static enum tls_opening open_13(struct tls_side *s, const uint8_t *record, size_
 		tls_keys_turn(s, NEGOTIATION);
 	if (s->opener) {
 		to->why = TLS_EVIDENCE_BAD_TAG;
-		if (missing && try_generations(s, record, len, to))
+		if (s->missing.open && try_generations(s, record, len, to))
 			return TLS_OPENED;
-		if (!missing && s->epoch != EARLY)
+		if (!s->missing.open && s->epoch != EARLY)
 			return TLS_REFUSED;
 	}
-	try_all = t->torn && is_time_to_try(s->attempts++);
-	for (enum tls_epoch e = s->opener ? s->epoch + 1 : s->epoch; e < EPOCHS && !opened; e++) {
-		const struct tls_window anew = window_anew(s, 0);
-		const char *label = label_of(is_client, e);
-		struct tls_secret *secret = label ? find_secret(t, e, label) : NULL;
-
-		if (secret) {
-			knew |= e == s->epoch || (e == NEGOTIATION && early);
-			opened = try_secret(s, t->agreed.suite, secret->value, secret->value_len, &anew, record, len,
-			                    to);
-		} else if (label && try_all && !t->transcript[e].known) {
-			opened = try_recent(s, t->agreed.suite, is_client, e, &anew, record, len, to);
-		}
-		if (opened)
-			s->epoch = e;
-	}
-	if (opened)
+	if (try_epochs(s, record, len, to, &knew))
 		return TLS_OPENED;
 	if (early && t->early == EARLY_REJECTED && knew)
 		return TLS_SKIPPED;
+	/* It may be of an epoch that began in the hole. */
+	if (s->missing.open && s->epoch < APPLICATION && !s->given_up &&
+	    !find_secret(t, APPLICATION, label_of(tls_is_client(s), APPLICATION)))
+		return TLS_WAITS;
 	if (s->opener)
 		return TLS_REFUSED;
 	if (knew)
