@@ -19,8 +19,8 @@
  * How long is the plaintext that is missing? As long as the wire less what the records add to it, if an AEAD without
  * padding was used, and if they were records of application data. That they were is not proved, but the only others
  * behind a handshake are tickets, which come before the first data, KeyUpdates, which change the key, alerts, behind
- * which nothing comes, and authentication, where the client has offered it. With CBC or padding the length remains
- * unknown, and where that offer can't be excluded.
+ * which nothing comes, and in TLS 1.3 a late authentication, of which the other direction tells, and behind which no
+ * length is told any more. With CBC or padding it remains unknown.
  */
 #include "replay/tls_flow_state.h"
 
@@ -109,7 +109,7 @@ static bool missing_plaintext(const struct tls_side *s, const struct tls_opened 
 		return opened->lost == 0 && s->flow->early == EARLY_NONE && !s->data_seen && !s->missing.told;
 	if (s->flow->version == 0x0304 && s->epoch == NEGOTIATION)
 		return true;
-	if (!exact || !s->data_seen || s->padded || (s->flow->version == 0x0304 && !s->flow->only_data) ||
+	if (!exact || !s->data_seen || s->padded || s->flow->authenticates ||
 	    opened->lost > s->missing.bytes / overhead)
 		return false;
 	*len = s->missing.bytes - opened->lost * overhead;

@@ -94,8 +94,8 @@ struct tls_flow {
 	bool have_client; /* it is known which side is the client's */
 	enum fdtape_dir client;
 	bool have_client_random, have_server_hello, retried;
-	bool torn;      /* a part of it is missing: no transcript will be known that isn't by now */
-	bool only_data; /* TLS 1.3: the server won't ask for a certificate between data */
+	bool torn;          /* a part of it is missing: no transcript will be known that isn't by now */
+	bool authenticates; /* TLS 1.3: the client does, between data (RFC 8446, 4.6.2) */
 	enum tls_early early;
 	uint16_t version;         /* 0: not known */
 	struct tls_agreed agreed; /* suite (NULL: not known) and randoms are of TLS 1.3 as well */

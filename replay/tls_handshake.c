@@ -101,7 +101,6 @@ static int client_hello(struct tls_side *s, const uint8_t *message, size_t len)
 		return keep_message(&t->client_hello[1], message, len);
 	/* The first, or a renegotiation of TLS 1.2. */
 	t->have_server_hello = false;
-	t->only_data = !hello.post_handshake_auth;
 	t->early = hello.early_data ? EARLY_OFFERED : EARLY_NONE;
 	memcpy(t->agreed.client_random, hello.random, sizeof hello.random);
 	t->have_client_random = true;
@@ -164,8 +163,7 @@ static int encrypted_extensions(struct tls_side *s, const uint8_t *message, size
 	if (hello.alpn[0])
 		memcpy(t->info->alpn, hello.alpn, sizeof hello.alpn);
 	if (t->early == EARLY_OFFERED)
-		t->only_data = !hello.post_handshake_auth;
-	t->early = hello.early_data ? EARLY_ACCEPTED : EARLY_REJECTED;
+		t->early = hello.early_data ? EARLY_ACCEPTED : EARLY_REJECTED;
 	return 0;
 }
 
@@ -198,6 +196,11 @@ static int handle_message(struct tls_side *s, const uint8_t *message, size_t len
 		return server_hello(s, message, len) < 0 ? -1 : begin_transcript(t);
 	case TLS_ENCRYPTED_EXTENSIONS:
 		return encrypted_extensions(s, message, len);
+	case TLS_CERTIFICATE:
+	case TLS_CERTIFICATE_REQUEST:
+		if (t->version == 0x0304 && s->epoch == APPLICATION)
+			t->authenticates = true;
+		return 0;
 	case TLS_FINISHED:
 		return finished(s);
 	case TLS_END_OF_EARLY_DATA:

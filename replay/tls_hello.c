@@ -9,7 +9,6 @@ enum extension {
 	ENCRYPT_THEN_MAC = 22,
 	EARLY_DATA = 42,
 	SUPPORTED_VERSIONS = 43,
-	POST_HANDSHAKE_AUTH = 49,
 };
 
 /* What is left to read. Reading past the end gives zeros and sets `bad`, which stays. */
@@ -108,9 +107,6 @@ static void parse_extensions(struct cursor *c, struct tls_hello *hello, bool fro
 			break;
 		case ENCRYPT_THEN_MAC:
 			hello->encrypt_then_mac = true;
-			break;
-		case POST_HANDSHAKE_AUTH:
-			hello->post_handshake_auth = true;
 			break;
 		case SUPPORTED_VERSIONS:
 			if (from_server && body.left == 2)
