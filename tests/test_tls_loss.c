@@ -39,7 +39,8 @@ static struct capture capture(const struct conversation *c, size_t most, uint64_
 	return k;
 }
 
-static struct outcome *play(const struct capture *k, uint32_t id_kind, bool preopened)
+/* The secrets are there before the call of this number is. */
+static struct outcome *play_late(const struct capture *k, uint32_t id_kind, bool preopened, size_t secrets)
 {
 	struct tls_store store = {0};
 	struct outcome *o = calloc(1, sizeof *o);
@@ -47,15 +48,15 @@ static struct outcome *play(const struct capture *k, uint32_t id_kind, bool preo
 	const struct stamp stamp = {.wall = 1, .tid = 7, .shown = true};
 	struct tls_flow *t = tls_flow_new(&store, &o->info, 1, preopened, &sink);
 
-	for (size_t i = 0; i < k->c->n_secrets; i++)
-		if (k->c->secrets[i].id_kind == id_kind)
-			assert_int_equal(tls_store_add(&store, &k->c->secrets[i]), 0);
 	for (size_t i = 0; i < k->n; i++) {
 		const struct call *call = &k->calls[i];
 		uint64_t len = call->to - call->from;
 		/* Freshly allocated, so that a sanitizer sees every step too far. */
 		uint8_t *copy = malloc(len);
 
+		for (size_t j = 0; i == secrets && j < k->c->n_secrets; j++)
+			if (k->c->secrets[j].id_kind == id_kind)
+				assert_int_equal(tls_store_add(&store, &k->c->secrets[j]), 0);
 		memcpy(copy, k->c->wire[call->dir].data + call->from, len);
 		assert_int_equal(tls_flow_feed(t, call->dir, call->dropped ? NULL : copy, len, &stamp), 0);
 		free(copy);
@@ -64,6 +65,11 @@ static struct outcome *play(const struct capture *k, uint32_t id_kind, bool preo
 	tls_flow_free(t);
 	tls_store_release(&store);
 	return o;
+}
+
+static struct outcome *play(const struct capture *k, uint32_t id_kind, bool preopened)
+{
+	return play_late(k, id_kind, preopened, 0);
 }
 
 static bool is_hit(const struct capture *k, enum fdtape_dir dir, const struct record *r)
@@ -226,6 +232,33 @@ static void test_tls_loss__one_percent__costs_what_it_hit(void **state)
 		conversation_free(c);
 	}
 	assert_true(dropped > 500);
+}
+
+/* The same where the secrets come last, and everything has waited for them. */
+static void test_tls_loss__one_percent_and_late_secrets__costs_what_it_hit(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N(setups); i++) {
+		struct setup setup = setups[i];
+		struct conversation *c;
+
+		setup.bulk = 20000;
+		c = converse(&setup, i);
+		for (uint64_t seed = 0; seed < 8; seed++) {
+			uint64_t dice = seed * 1000 + i;
+			struct capture k = capture(c, 1000, &dice);
+			struct outcome *o;
+
+			for (size_t j = 0; j < k.n; j++)
+				k.calls[j].dropped = !k.calls[j].handshake && roll(&dice) % 50 == 0;
+			o = play_late(&k, seed % 2 ? FDTAPE_SECRET_ID_CLIENT_RANDOM : usual_ids(&setup), false,
+			              k.n - 1);
+			check(&k, o, false);
+			outcome_free(o);
+			free(k.calls);
+		}
+		conversation_free(c);
+	}
 }
 
 /* A stretch of whole bulk records is missing. */
@@ -435,14 +468,114 @@ static void test_tls_loss__much_of_anything__nothing_wrong_comes_out(void **stat
 	}
 }
 
+/* A recording that ends anywhere, in the handshake too: what is whole by then is given, and nothing else. */
+static void test_tls_loss__the_end_is_missing__what_is_whole_is_given(void **state)
+{
+	static const struct setup ways[] = {
+	        {TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", HRR | KEY_UPDATE, 0},
+	        {TLS1_2_VERSION, "ECDHE-RSA-AES256-SHA384", RENEGOTIATE, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(ways); i++) {
+		struct conversation *c = converse(&ways[i], i);
+		uint64_t dice = i;
+		struct capture k = capture(c, 700, &dice);
+
+		for (; k.n > 0; k.n--) {
+			struct outcome *o = play(&k, usual_ids(&ways[i]), false);
+			size_t end[2] = {0, 0};
+
+			for (size_t j = 0; j < k.n; j++)
+				end[k.calls[j].dir] = k.calls[j].to;
+			for (int dir = 0; dir < 2; dir++) {
+				size_t whole = 0;
+
+				for (size_t j = 0; j < c->n_records[dir]; j++)
+					if (c->records[dir][j].data && c->records[dir][j].to <= end[dir])
+						whole += c->records[dir][j].plain_len;
+				assert_int_equal(o->plain[dir].len, whole);
+				if (whole)
+					assert_memory_equal(o->plain[dir].data, c->plain[dir].data, whole);
+				if (end[dir] > 100)
+					assert_int_equal(o->info.verdict, TLS_VERDICT_TLS);
+			}
+			outcome_free(o);
+		}
+		free(k.calls);
+		conversation_free(c);
+	}
+}
+
+/* What is no record, where records were: it costs itself. */
+static void test_tls_loss__garbage_between_records__costs_nothing_else(void **state)
+{
+	uint64_t dice = 1;
+
+	(void)state;
+	for (size_t i = 0; i < N(setups); i++) {
+		struct setup setup = setups[i];
+		struct conversation *c;
+		size_t where = 0;
+
+		setup.bulk = 200000;
+		c = converse(&setup, i);
+		for (size_t len = 1; len < 40000; len = len * 3 + 1) {
+			struct tls_store store = {0};
+			struct outcome *o = calloc(1, sizeof *o);
+			const struct tls_flow_sink sink = {.context = o, .plain = on_plain, .key = on_key};
+			const struct stamp stamp = {.shown = true};
+			struct tls_flow *t = tls_flow_new(&store, &o->info, 1, false, &sink);
+			uint8_t *garbage = malloc(len);
+
+			for (size_t j = 0; j < len; j++)
+				garbage[j] = (uint8_t)roll(&dice);
+			garbage[0] = 0xff;
+			for (size_t j = 0; j < c->n_records[FDTAPE_IN] && !where; j++)
+				if (c->records[FDTAPE_IN][j].plain > 100000)
+					where = c->records[FDTAPE_IN][j].from;
+			for (size_t j = 0; j < c->n_secrets; j++)
+				if (c->secrets[j].id_kind == usual_ids(&setup))
+					tls_store_add(&store, &c->secrets[j]);
+			for (size_t j = 0; j < c->n_pieces; j++) {
+				const struct piece *p = &c->pieces[j];
+				const uint8_t *wire = c->wire[p->dir].data;
+
+				if (p->dir == FDTAPE_IN && p->from <= where && p->to > where) {
+					tls_flow_feed(t, p->dir, wire + p->from, where - p->from, &stamp);
+					tls_flow_feed(t, p->dir, garbage, len, &stamp);
+					tls_flow_feed(t, p->dir, wire + where, p->to - where, &stamp);
+				} else {
+					tls_flow_feed(t, p->dir, wire + p->from, p->to - p->from, &stamp);
+				}
+			}
+			tls_flow_finish(t);
+			for (int dir = 0; dir < 2; dir++) {
+				assert_int_equal(o->plain[dir].len, c->plain[dir].len);
+				assert_memory_equal(o->plain[dir].data, c->plain[dir].data, o->plain[dir].len);
+			}
+			assert_true(o->info.evidence & TLS_EVIDENCE_GARBAGE);
+			assert_false(o->info.whole);
+			tls_flow_free(t);
+			tls_store_release(&store);
+			outcome_free(o);
+			free(garbage);
+		}
+		conversation_free(c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_tls_loss__one_percent__costs_what_it_hit),
+	        cmocka_unit_test(test_tls_loss__one_percent_and_late_secrets__costs_what_it_hit),
 	        cmocka_unit_test(test_tls_loss__a_long_hole__the_sequence_number_is_found),
 	        cmocka_unit_test(test_tls_loss__any_one_record_of_tls_1_3__only_it_is_missing),
 	        cmocka_unit_test(test_tls_loss__any_one_record_of_tls_1_2__only_it_is_missing),
 	        cmocka_unit_test(test_tls_loss__the_beginning_is_cut_off__the_rest_is_read),
+	        cmocka_unit_test(test_tls_loss__the_end_is_missing__what_is_whole_is_given),
+	        cmocka_unit_test(test_tls_loss__garbage_between_records__costs_nothing_else),
 	        cmocka_unit_test(test_tls_loss__much_of_anything__nothing_wrong_comes_out),
 	};
 

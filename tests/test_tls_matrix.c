@@ -168,6 +168,64 @@ static void test_tls_matrix__every_way_of_tls_1_2__is_decrypted(void **state)
 	}
 }
 
+/* A client that could do more than the server. */
+static void test_tls_matrix__the_server_chooses_less__is_decrypted(void **state)
+{
+	const struct setup setup = {.version = TLS1_2_VERSION, .suite = "ECDHE-RSA-AES128-GCM-SHA256"};
+	SSL_CTX *client = new_context(&setup, false), *server = new_context(&setup, true);
+	struct conversation *c;
+
+	(void)state;
+	SSL_CTX_set_max_proto_version(client, TLS1_3_VERSION);
+	c = converse_in(&setup, client, server, false, 1);
+	check(&setup, c, FDTAPE_SECRET_ID_CLIENT_RANDOM, 0, false);
+	check(&setup, c, FDTAPE_SECRET_ID_CLIENT_RANDOM, 17, true);
+	conversation_free(c);
+	SSL_SESSION_free(last_session);
+	last_session = NULL;
+	SSL_CTX_free(client);
+	SSL_CTX_free(server);
+}
+
+/* Nothing in common: a hello and an alert. */
+static void test_tls_matrix__the_server_refuses__is_tls_without_plaintext(void **state)
+{
+	const struct setup old = {.version = TLS1_2_VERSION, .suite = "ECDHE-RSA-AES128-GCM-SHA256"},
+	                   new = {.version = TLS1_3_VERSION, .suite = "TLS_AES_128_GCM_SHA256"};
+	SSL_CTX *client = new_context(&new, false), *server = new_context(&old, true);
+	struct conversation *c = calloc(1, sizeof *c);
+	struct pair p = {.c = c, .client = SSL_new(client), .server = SSL_new(server)};
+	struct outcome *o;
+
+	(void)state;
+	c->setup = &new;
+	SSL_set_app_data(p.client, c);
+	p.client_in = BIO_new(BIO_s_mem());
+	p.client_out = BIO_new(BIO_s_mem());
+	p.server_in = BIO_new(BIO_s_mem());
+	p.server_out = BIO_new(BIO_s_mem());
+	SSL_set_bio(p.client, p.client_in, p.client_out);
+	SSL_set_bio(p.server, p.server_in, p.server_out);
+	assert_int_equal(SSL_connect(p.client), -1);
+	carry(&p, true);
+	assert_int_equal(SSL_accept(p.server), -1);
+	carry(&p, false);
+	assert_int_equal(SSL_connect(p.client), -1);
+	assert_int_equal(c->wire[FDTAPE_IN].len, 7); /* the alert */
+	o = play(c, FDTAPE_SECRET_ID_CLIENT_RANDOM, 0, false);
+	assert_int_equal(o->info.verdict, TLS_VERDICT_TLS);
+	assert_true(o->info.evidence & TLS_EVIDENCE_CLIENT_HELLO);
+	assert_false(o->info.evidence & TLS_EVIDENCE_AEAD);
+	assert_int_equal(o->plain[0].len + o->plain[1].len, 0);
+	outcome_free(o);
+	conversation_free(c);
+	SSL_free(p.client);
+	SSL_free(p.server);
+	SSL_CTX_free(client);
+	SSL_CTX_free(server);
+	ERR_clear_error();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +233,8 @@ int main(void)
 	        cmocka_unit_test(test_tls_matrix__every_way_of_tls_1_3__is_decrypted),
 	        cmocka_unit_test(test_tls_matrix__external_psk__is_decrypted),
 	        cmocka_unit_test(test_tls_matrix__every_way_of_tls_1_2__is_decrypted),
+	        cmocka_unit_test(test_tls_matrix__the_server_chooses_less__is_decrypted),
+	        cmocka_unit_test(test_tls_matrix__the_server_refuses__is_tls_without_plaintext),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
