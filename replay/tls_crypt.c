@@ -283,30 +283,29 @@ static void make_nonce(const struct tls_opener *o, uint64_t seq, uint8_t nonce[s
 }
 
 /* RFC 8446, 5.2; RFC 5288, 3; RFC 7905, 2. */
-static int open_aead(struct tls_opener *o, uint64_t seq, const uint8_t *record, size_t len, uint8_t *plain,
-                     uint8_t *type)
+static int open_aead(struct tls_opener *o, uint64_t seq, const struct tls_record *record, uint8_t *plain, uint8_t *type)
 {
-	size_t tag_len = o->suite->tag_len, overhead = TLS_RECORD_HEADER + o->explicit_len + tag_len;
+	size_t tag_len = o->suite->tag_len, overhead = o->explicit_len + tag_len;
 	uint8_t nonce[NONCE], aad[AAD_12], tag[16];
-	const uint8_t *body = record + TLS_RECORD_HEADER + o->explicit_len;
+	const uint8_t *body = record->body + o->explicit_len;
 	bool padded = false;
 	int plain_len, n = 0;
 
-	if (len < overhead)
+	if (record->len < overhead)
 		return -1;
-	plain_len = (int)(len - overhead);
+	plain_len = (int)(record->len - overhead);
 	memcpy(tag, body + plain_len, tag_len);
 	if (o->explicit_len) {
 		memcpy(nonce, o->nonce, NONCE - EXPLICIT);
-		memcpy(nonce + NONCE - EXPLICIT, record + TLS_RECORD_HEADER, EXPLICIT);
+		memcpy(nonce + NONCE - EXPLICIT, record->body, EXPLICIT);
 	} else {
 		make_nonce(o, seq, nonce);
 	}
 	if (o->suite->v13) {
-		memcpy(aad, record, TLS_RECORD_HEADER);
+		memcpy(aad, record->header, TLS_RECORD_HEADER);
 	} else {
 		put_be64(aad, seq);
-		memcpy(aad + 8, record, 3);
+		memcpy(aad + 8, record->header, 3);
 		aad[11] = (uint8_t)(plain_len >> 8);
 		aad[12] = (uint8_t)plain_len;
 	}
@@ -320,7 +319,7 @@ static int open_aead(struct tls_opener *o, uint64_t seq, const uint8_t *record, 
 		return -1;
 	if (o->suite->mode != TLS_MODE_CCM && EVP_DecryptFinal_ex(o->cipher, plain + plain_len, &n) <= 0)
 		return -1;
-	*type = record[0];
+	*type = record->header[0];
 	if (o->suite->v13) {
 		/* The content type is the last byte that is not padding; a peer that sends none (0) breaks the rules. */
 		while (plain_len > 0 && plain[plain_len - 1] == 0) {
@@ -331,21 +330,21 @@ static int open_aead(struct tls_opener *o, uint64_t seq, const uint8_t *record, 
 	}
 	o->padded = padded;
 	if (o->explicit_len)
-		o->last_explicit = get_be64(record + TLS_RECORD_HEADER);
+		o->last_explicit = get_be64(record->body);
 	return plain_len;
 }
 
 /* ---- CBC -------------------------------------------------------------------------------------------------------- */
 
 /* The HMAC of a record of TLS 1.2 or before: RFC 5246, 6.2.3.1; RFC 7366, 3. */
-static int hmac(struct tls_opener *o, uint64_t seq, const uint8_t *record, const uint8_t *data, size_t len,
+static int hmac(struct tls_opener *o, uint64_t seq, const uint8_t *record_header, const uint8_t *data, size_t len,
                 uint8_t out[static MAC_MAX])
 {
 	uint8_t header[AAD_12];
 	size_t n;
 
 	put_be64(header, seq);
-	memcpy(header + 8, record, 3);
+	memcpy(header + 8, record_header, 3);
 	header[11] = (uint8_t)(len >> 8);
 	header[12] = (uint8_t)len;
 	return EVP_MAC_init(o->mac, NULL, 0, NULL) > 0 && EVP_MAC_update(o->mac, header, sizeof header) > 0 &&
@@ -356,7 +355,7 @@ static int hmac(struct tls_opener *o, uint64_t seq, const uint8_t *record, const
 
 /* A record that was decrypted, and whose MAC is not judged yet. */
 struct cbc_record {
-	const uint8_t *record; /* whose header is authenticated */
+	const uint8_t *header; /* that is authenticated with it */
 	const uint8_t *data;   /* with this MAC: the plaintext, or the ciphertext */
 	size_t data_len;
 	const uint8_t *tag;
@@ -364,14 +363,13 @@ struct cbc_record {
 };
 
 /* Decrypts; no sequence number is needed for that. -1: by its lengths or its padding it can't be of this direction. */
-static int decrypt_cbc(struct tls_opener *o, const uint8_t *record, size_t len, uint8_t *plain, struct cbc_record *r)
+static int decrypt_cbc(struct tls_opener *o, const struct tls_record *record, uint8_t *plain, struct cbc_record *r)
 {
-	size_t mac_len = o->suite->tag_len, iv_len = o->implicit_iv ? 0 : o->block, n = len - TLS_RECORD_HEADER,
-	       padding;
-	const uint8_t *body = record + TLS_RECORD_HEADER;
+	size_t mac_len = o->suite->tag_len, iv_len = o->implicit_iv ? 0 : o->block, n = record->len, padding;
+	const uint8_t *body = record->body;
 	int done = 0;
 
-	*r = (struct cbc_record){.record = record};
+	*r = (struct cbc_record){.header = record->header};
 	/* Its MAC would not notice that the first block comes out wrong. */
 	if (o->implicit_iv && !o->iv_known)
 		return -1;
@@ -409,51 +407,51 @@ static bool is_authentic(struct tls_opener *o, uint64_t seq, const struct cbc_re
 {
 	uint8_t tag[MAC_MAX];
 
-	return hmac(o, seq, r->record, r->data, r->data_len, tag) == 0 && memcmp(tag, r->tag, o->suite->tag_len) == 0;
+	return hmac(o, seq, r->header, r->data, r->data_len, tag) == 0 && memcmp(tag, r->tag, o->suite->tag_len) == 0;
 }
 
 /* ---- one record ------------------------------------------------------------------------------------------------- */
 
 /* TLS 1.0: the IV of the next record is the end of this one's ciphertext. */
-static void chain_iv(struct tls_opener *o, const uint8_t *record, size_t len)
+static void chain_iv(struct tls_opener *o, const struct tls_record *record)
 {
 	size_t tail = o->encrypt_then_mac ? o->suite->tag_len : 0;
 
 	if (!o->implicit_iv)
 		return;
-	o->iv_known = len >= TLS_RECORD_HEADER + o->block + tail;
+	o->iv_known = record->len >= o->block + tail;
 	if (o->iv_known)
-		memcpy(o->iv, record + len - tail - o->block, o->block);
+		memcpy(o->iv, record->body + record->len - tail - o->block, o->block);
 }
 
 /* The record with this sequence number. */
-static int open_as(struct tls_opener *o, uint64_t seq, const uint8_t *record, size_t len, uint8_t *plain, uint8_t *type)
+static int open_as(struct tls_opener *o, uint64_t seq, const struct tls_record *record, uint8_t *plain, uint8_t *type)
 {
 	struct cbc_record r;
 	int n;
 
 	if (is_aead(o)) {
-		n = open_aead(o, seq, record, len, plain, type);
+		n = open_aead(o, seq, record, plain, type);
 	} else {
-		n = decrypt_cbc(o, record, len, plain, &r) == 0 && is_authentic(o, seq, &r) ? (int)r.plain_len : -1;
-		*type = record[0];
+		n = decrypt_cbc(o, record, plain, &r) == 0 && is_authentic(o, seq, &r) ? (int)r.plain_len : -1;
+		*type = record->header[0];
 	}
 	if (n < 0)
 		return -1;
-	chain_iv(o, record, len);
+	chain_iv(o, record);
 	o->seq = seq + 1;
 	o->opened = true;
 	return n;
 }
 
-int tls_open(struct tls_opener *o, const uint8_t *record, size_t len, uint8_t *plain, uint8_t *type)
+int tls_open(struct tls_opener *o, const struct tls_record *record, uint8_t *plain, uint8_t *type)
 {
-	return open_as(o, o->seq, record, len, plain, type);
+	return open_as(o, o->seq, record, plain, type);
 }
 
-void tls_opener_pass(struct tls_opener *o, const uint8_t *record, size_t len)
+void tls_opener_pass(struct tls_opener *o, const struct tls_record *record)
 {
-	chain_iv(o, record, len);
+	chain_iv(o, record);
 	/* Nobody vouches for it; an HMAC over the plaintext would notice, one over the ciphertext not. */
 	if (o->encrypt_then_mac)
 		o->iv_known = false;
@@ -598,18 +596,18 @@ static bool may_be_last(uint8_t byte)
 	return byte == 0 || (byte >= 20 && byte <= 24);
 }
 
-static int seek_by_last_byte(struct tls_opener *o, const uint8_t *record, size_t len, struct walk *walk, uint64_t *work,
+static int seek_by_last_byte(struct tls_opener *o, const struct tls_record *record, struct walk *walk, uint64_t *work,
                              uint8_t *plain, uint8_t *type)
 {
-	size_t overhead = TLS_RECORD_HEADER + o->suite->tag_len, at, n = 0, total = 0;
+	size_t overhead = o->suite->tag_len, at, n = 0, total = 0;
 	uint64_t seq[BATCH], cost = o->suite->mode == TLS_MODE_CHACHA20_POLY1305 ? 1024 : 32;
 	uint8_t stream[BATCH];
 	bool more = true;
 	int result;
 
-	if (len <= overhead || open_stream(o) < 0)
+	if (record->len <= overhead || open_stream(o) < 0)
 		return -1;
-	at = len - overhead - 1;
+	at = record->len - overhead - 1;
 	while (more && total < SEEK_MAX) {
 		for (n = 0; n < BATCH && (more = walk_next(walk, &seq[n])); n++)
 			;
@@ -617,11 +615,11 @@ static int seek_by_last_byte(struct tls_opener *o, const uint8_t *record, size_t
 		if (!pay(work, cost * n) || key_stream(o, seq, n, at, stream) < 0)
 			return -1;
 		for (size_t i = 0; i < n; i++) {
-			if (!may_be_last(stream[i] ^ record[TLS_RECORD_HEADER + at]))
+			if (!may_be_last(stream[i] ^ record->body[at]))
 				continue;
-			if (!pay(work, len + TRIAL_COST))
+			if (!pay(work, record->len + TRIAL_COST))
 				return -1;
-			result = open_as(o, seq[i], record, len, plain, type);
+			result = open_as(o, seq[i], record, plain, type);
 			if (result >= 0)
 				return result;
 		}
@@ -629,67 +627,66 @@ static int seek_by_last_byte(struct tls_opener *o, const uint8_t *record, size_t
 	return -1;
 }
 
-static int seek_cbc(struct tls_opener *o, const uint8_t *record, size_t len, struct walk *walk, uint64_t *work,
+static int seek_cbc(struct tls_opener *o, const struct tls_record *record, struct walk *walk, uint64_t *work,
                     uint8_t *plain, uint8_t *type)
 {
 	struct cbc_record r;
 	uint64_t seq;
 
-	if (!pay(work, len + TRIAL_COST) || decrypt_cbc(o, record, len, plain, &r) < 0)
+	if (!pay(work, record->len + TRIAL_COST) || decrypt_cbc(o, record, plain, &r) < 0)
 		return -1;
 	for (size_t i = 0; i < SEEK_MAX && walk_next(walk, &seq); i++) {
 		if (!pay(work, r.data_len + TRIAL_COST))
 			return -1;
 		if (is_authentic(o, seq, &r))
-			return open_as(o, seq, record, len, plain, type);
+			return open_as(o, seq, record, plain, type);
 	}
 	return -1;
 }
 
 /* The record carries a nonce that is a counter, mostly: OpenSSL's begins anywhere, that of others is the number. */
-static int seek_by_nonce(struct tls_opener *o, const uint8_t *record, size_t len, const struct tls_window *window,
+static int seek_by_nonce(struct tls_opener *o, const struct tls_record *record, const struct tls_window *window,
                          uint64_t *work, uint8_t *plain, uint8_t *type)
 {
-	uint64_t number = get_be64(record + TLS_RECORD_HEADER),
-	         guesses[] = {o->seq + (number - o->last_explicit) - 1, number};
+	uint64_t number = get_be64(record->body), guesses[] = {o->seq + (number - o->last_explicit) - 1, number};
 
 	for (size_t i = o->opened ? 0 : 1; i < sizeof guesses / sizeof *guesses; i++) {
 		int n;
 
 		if (guesses[i] < window->from || guesses[i] > window->to)
 			continue;
-		if (!pay(work, len + TRIAL_COST))
+		if (!pay(work, record->len + TRIAL_COST))
 			return -1;
-		n = open_as(o, guesses[i], record, len, plain, type);
+		n = open_as(o, guesses[i], record, plain, type);
 		if (n >= 0)
 			return n;
 	}
 	return -1;
 }
 
-int tls_seek(struct tls_opener *o, const uint8_t *record, size_t len, const struct tls_window *window, uint64_t *work,
+int tls_seek(struct tls_opener *o, const struct tls_record *record, const struct tls_window *window, uint64_t *work,
              uint8_t *plain, uint8_t *type)
 {
 	struct walk walk = {.window = *window};
 	uint64_t seq;
 	int n = -1;
 
-	if (window->to < window->from || len < TLS_RECORD_HEADER + o->explicit_len + o->suite->tag_len)
+	if (window->to < window->from || record->len < o->explicit_len + o->suite->tag_len)
 		return -1;
 	if (walk.window.likely < window->from)
 		walk.window.likely = window->from;
 	if (walk.window.likely > window->to)
 		walk.window.likely = window->to;
 	if (!is_aead(o))
-		return seek_cbc(o, record, len, &walk, work, plain, type);
+		return seek_cbc(o, record, &walk, work, plain, type);
 	if (is_told_by_last_byte(o) && window->to != window->from)
-		return seek_by_last_byte(o, record, len, &walk, work, plain, type);
+		return seek_by_last_byte(o, record, &walk, work, plain, type);
 	if (o->explicit_len)
-		n = seek_by_nonce(o, record, len, window, work, plain, type);
+		n = seek_by_nonce(o, record, window, work, plain, type);
 	for (size_t i = 0; n < 0 && i < SEEK_MAX && walk_next(&walk, &seq); i++) {
-		if (!pay(work, len + TRIAL_COST))
+		if (!pay(work, record->len + TRIAL_COST))
 			return -1;
-		n = open_as(o, seq, record, len, plain, type);
+		n = open_as(o, seq, record, plain, type);
 	}
 	return n;
 }

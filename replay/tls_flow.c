@@ -79,7 +79,7 @@ static void miss_gap(struct tls_side *s, const struct tls_gap *gap)
 }
 
 /* The record at hand is given up. */
-static int miss_record(struct tls_side *s, const uint8_t *record, size_t len, uint32_t why, const struct stamp *stamp)
+static int miss_record(struct tls_side *s, const struct tls_record *record, uint32_t why, const struct stamp *stamp)
 {
 	struct tls_missing *m = &s->missing;
 
@@ -87,13 +87,13 @@ static int miss_record(struct tls_side *s, const uint8_t *record, size_t len, ui
 		tls_note(s->flow, why);
 	tls_handshake_tear(s);
 	begin_missing(s, stamp);
-	m->bytes += len;
+	m->bytes += TLS_RECORD_HEADER + record->len;
 	m->least++;
 	m->most++;
 	m->likely++;
 	m->tried++;
 	if (s->opener)
-		tls_opener_pass(s->opener, record, len);
+		tls_opener_pass(s->opener, record);
 	/* Where nothing was opened yet, or has been for a while, others may have the plaintext. */
 	return why == TLS_EVIDENCE_NO_KEYS || !s->opener || m->tried >= MOST_TRIES ? tell_missing(s) : 0;
 }
@@ -176,13 +176,13 @@ static enum outcome opened(struct tls_side *s, const struct tls_opened *o, size_
 }
 
 /* An encrypted record. */
-static enum outcome handle_protected(struct tls_side *s, const uint8_t *record, size_t len, const struct stamp *stamp)
+static enum outcome handle_protected(struct tls_side *s, const struct tls_record *record, const struct stamp *stamp)
 {
 	struct tls_opened o;
 
-	switch (tls_keys_open(s, record, len, &o)) {
+	switch (tls_keys_open(s, record, &o)) {
 	case TLS_OPENED:
-		return opened(s, &o, len, stamp);
+		return opened(s, &o, TLS_RECORD_HEADER + record->len, stamp);
 	case TLS_WAITS:
 		s->missing.tried++;
 		return WAIT;
@@ -191,26 +191,26 @@ static enum outcome handle_protected(struct tls_side *s, const uint8_t *record, 
 	case TLS_REFUSED:
 		break;
 	}
-	return miss_record(s, record, len, o.why, stamp) < 0 ? FAILED : DONE;
+	return miss_record(s, record, o.why, stamp) < 0 ? FAILED : DONE;
 }
 
 /* A record of handshake messages before protection is known to have begun. */
-static enum outcome handle_hello(struct tls_side *s, const uint8_t *record, size_t len, const struct stamp *stamp)
+static enum outcome handle_hello(struct tls_side *s, const struct tls_record *record, const struct stamp *stamp)
 {
 	struct tls_flow *t = s->flow;
-	const uint8_t *body = record + TLS_RECORD_HEADER;
-	size_t body_len = len - TLS_RECORD_HEADER;
+	const uint8_t *body = record->body;
+	size_t body_len = record->len;
 	struct tls_opened o;
 
 	if (t->preopened && !t->have_client && body[0] != TLS_CLIENT_HELLO && body[0] != TLS_SERVER_HELLO)
-		return miss_record(s, record, len, TLS_EVIDENCE_NO_KEYS, stamp) < 0 ? FAILED : DONE;
+		return miss_record(s, record, TLS_EVIDENCE_NO_KEYS, stamp) < 0 ? FAILED : DONE;
 	if (s->torn && !tls_handshake_is_whole(body, body_len)) {
 		/* The rest of a message; or the ChangeCipherSpec was in the hole. */
 		if (t->version == 0 || t->version == 0x0304 || !t->have_server_hello)
 			return DONE;
-		switch (tls_keys_open(s, record, len, &o)) {
+		switch (tls_keys_open(s, record, &o)) {
 		case TLS_OPENED:
-			return opened(s, &o, len, stamp);
+			return opened(s, &o, TLS_RECORD_HEADER + record->len, stamp);
 		case TLS_WAITS:
 			return WAIT;
 		case TLS_SKIPPED:
@@ -226,13 +226,13 @@ static enum outcome handle_hello(struct tls_side *s, const uint8_t *record, size
 }
 
 /* A record before protection is known to have begun. */
-static enum outcome handle_open(struct tls_side *s, const uint8_t *record, size_t len, const struct stamp *stamp)
+static enum outcome handle_open(struct tls_side *s, const struct tls_record *record, const struct stamp *stamp)
 {
 	struct tls_flow *t = s->flow;
 
-	switch (record[0]) {
+	switch (record->header[0]) {
 	case TLS_HANDSHAKE:
-		return handle_hello(s, record, len, stamp);
+		return handle_hello(s, record, stamp);
 	case TLS_CHANGE_CIPHER_SPEC:
 		/* A ServerHello that is missing could have told the version. */
 		if (t->version == 0 && !t->torn && !s->given_up)
@@ -249,20 +249,20 @@ static enum outcome handle_open(struct tls_side *s, const uint8_t *record, size_
 		/* It may be known already that it will not be: without a hello there is nothing to wait for. */
 		if (t->have_client && !t->torn && !s->missing.open && !s->given_up)
 			return WAIT;
-		return handle_protected(s, record, len, stamp);
+		return handle_protected(s, record, stamp);
 	default:
 		return DONE;
 	}
 }
 
-static enum outcome handle(struct tls_side *s, const uint8_t *record, size_t len, const struct stamp *stamp)
+static enum outcome handle(struct tls_side *s, const struct tls_record *record, const struct stamp *stamp)
 {
 	if (!s->protected)
-		return handle_open(s, record, len, stamp);
+		return handle_open(s, record, stamp);
 	/* In TLS 1.3 others are for the sake of middleboxes, or an alert from somebody who has no keys yet. */
-	if (s->flow->version == 0x0304 && record[0] != TLS_APPLICATION_DATA)
+	if (s->flow->version == 0x0304 && record->header[0] != TLS_APPLICATION_DATA)
 		return DONE;
-	return handle_protected(s, record, len, stamp);
+	return handle_protected(s, record, stamp);
 }
 
 /* ---- the queue -------------------------------------------------------------------------------------------------- */
@@ -294,8 +294,10 @@ static void unqueue(struct tls_side *s, const struct tls_queued *q)
 
 static enum outcome handle_queued(struct tls_side *s, const struct tls_queued *q)
 {
+	const struct tls_record record = {.header = q->record, .body = q->record + TLS_RECORD_HEADER, .len = q->len};
+
 	if (!q->is_gap)
-		return handle(s, q->record, q->len, &q->stamp);
+		return handle(s, &record, &q->stamp);
 	miss_gap(s, &q->gap);
 	return DONE;
 }
@@ -345,18 +347,20 @@ static int give_up(struct tls_side *s)
 }
 
 /* One of record and gap is NULL. */
-static int enqueue(struct tls_side *s, const uint8_t *record, size_t len, const struct tls_gap *gap,
+static int enqueue(struct tls_side *s, const struct tls_record *record, const struct tls_gap *gap,
                    const struct stamp *stamp)
 {
-	struct tls_queued *q = malloc(sizeof *q + len);
+	struct tls_queued *q = malloc(sizeof *q + (record ? TLS_RECORD_HEADER + record->len : 0));
 
 	if (!q)
 		return -1;
-	*q = (struct tls_queued){.stamp = *stamp, .len = len, .is_gap = gap != NULL};
+	*q = (struct tls_queued){.stamp = *stamp, .len = record ? record->len : 0, .is_gap = gap != NULL};
 	if (gap)
 		q->gap = *gap;
-	else
-		memcpy(q->record, record, len);
+	if (record) {
+		memcpy(q->record, record->header, TLS_RECORD_HEADER);
+		memcpy(q->record + TLS_RECORD_HEADER, record->body, record->len);
+	}
 	*s->queue_end = q;
 	s->queue_end = &q->next;
 	s->queue_bytes += cost_of(q);
@@ -365,7 +369,7 @@ static int enqueue(struct tls_side *s, const uint8_t *record, size_t len, const 
 
 /* ---- the framers' sink ------------------------------------------------------------------------------------------ */
 
-static int on_record(void *context, const uint8_t *record, size_t len, const struct stamp *stamp)
+static int on_record(void *context, const struct tls_record *record, const struct stamp *stamp)
 {
 	struct tls_side *s = context;
 	struct tls_flow *t = s->flow;
@@ -374,13 +378,13 @@ static int on_record(void *context, const uint8_t *record, size_t len, const str
 	tls_note(t, TLS_EVIDENCE_RECORDS);
 	t->info->records[s->dir]++;
 	if (s->queue) {
-		if (enqueue(s, record, len, NULL, stamp) < 0)
+		if (enqueue(s, record, NULL, stamp) < 0)
 			return -1;
 		return drain(t);
 	}
-	outcome = handle(s, record, len, stamp);
+	outcome = handle(s, record, stamp);
 	if (outcome == WAIT)
-		return enqueue(s, record, len, NULL, stamp);
+		return enqueue(s, record, NULL, stamp);
 	if (outcome == FAILED)
 		return -1;
 	return tls_other(s)->queue ? drain(t) : 0;
@@ -391,7 +395,7 @@ static int on_gap(void *context, const struct tls_gap *gap)
 	struct tls_side *s = context;
 
 	if (s->queue)
-		return enqueue(s, NULL, 0, gap, &gap->stamp);
+		return enqueue(s, NULL, gap, &gap->stamp);
 	miss_gap(s, gap);
 	return tls_other(s)->queue ? drain(s->flow) : 0;
 }

@@ -50,8 +50,8 @@ struct tls_queued {
 	struct stamp stamp;
 	bool is_gap;
 	struct tls_gap gap;
-	size_t len;
-	uint8_t record[];
+	size_t len;       /* of the record's body */
+	uint8_t record[]; /* header and body */
 };
 
 struct tls_side {
@@ -149,7 +149,7 @@ struct tls_opened {
 };
 
 /* Opens an encrypted record, if the secret and the sequence number are found. */
-enum tls_opening tls_keys_open(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to);
+enum tls_opening tls_keys_open(struct tls_side *s, const struct tls_record *record, struct tls_opened *to);
 /* The side's next records are opened with another secret. */
 void tls_keys_turn(struct tls_side *s, enum tls_epoch epoch);
 /* TLS 1.3: the next generation. 0, or -1. */

@@ -19,7 +19,6 @@
  */
 #include "replay/tls_framer.h"
 
-#include "replay/tls_crypt.h"
 #include "replay/tls_hello.h"
 
 enum {
@@ -135,6 +134,15 @@ static int tell_gap(struct tls_framer *f, const struct tls_framer_sink *sink)
 	return gap.bytes ? sink->gap(sink->context, &gap) : 0;
 }
 
+static int hand_out_one(struct tls_framer *f, const uint8_t *header, const uint8_t *body, const struct stamp *stamp,
+                        const struct tls_framer_sink *sink)
+{
+	const struct tls_record record = {.header = header, .body = body, .len = body_len(header)};
+
+	f->version = (uint16_t)(header[1] << 8 | header[2]);
+	return tell_gap(f, sink) < 0 ? -1 : sink->record(sink->context, &record, stamp);
+}
+
 /* Hands out the whole records at p: the number of bytes used, or -1. */
 static int64_t hand_out(struct tls_framer *f, const uint8_t *p, size_t n, const struct stamp *stamp,
                         const struct tls_framer_sink *sink)
@@ -152,8 +160,7 @@ static int64_t hand_out(struct tls_framer *f, const uint8_t *p, size_t n, const 
 		record = TLS_RECORD_HEADER + body_len(p + used);
 		if (n - used < record)
 			break;
-		f->version = (uint16_t)(p[used + 1] << 8 | p[used + 2]);
-		if (tell_gap(f, sink) < 0 || sink->record(sink->context, p + used, record, stamp) < 0)
+		if (hand_out_one(f, p + used, p + used + TLS_RECORD_HEADER, stamp, sink) < 0)
 			return -1;
 		used += record;
 	}
@@ -247,6 +254,19 @@ static int feed_tls(struct tls_framer *f, const uint8_t *data, size_t len, const
 	}
 	/* Complete what is held, one record, then go on in place. */
 	while (f->state == TLS_FRAMER_TLS && f->held.len > 0 && len > 0) {
+		/* Mostly it is a header alone: OpenSSL reads one, then the body. */
+		if (f->held.len == TLS_RECORD_HEADER && plausible(f->held.data, TLS_RECORD_HEADER) &&
+		    len >= body_len(f->held.data)) {
+			uint8_t header[TLS_RECORD_HEADER];
+
+			memcpy(header, f->held.data, sizeof header);
+			f->held.len = 0;
+			if (hand_out_one(f, header, data, stamp, sink) < 0)
+				return -1;
+			data += body_len(header);
+			len -= body_len(header);
+			break;
+		}
 		size_t want = f->held.len < TLS_RECORD_HEADER ? TLS_RECORD_HEADER
 		                                              : TLS_RECORD_HEADER + body_len(f->held.data);
 		size_t n = want - f->held.len < len ? want - f->held.len : len;

@@ -7,6 +7,7 @@
  */
 #include "replay/assembly.h"
 #include "replay/buffer.h"
+#include "replay/tls_crypt.h"
 
 enum tls_framer_state {
 	TLS_FRAMER_NEW,   /* not judged yet */
@@ -51,7 +52,7 @@ struct tls_framer {
 
 /* Where it all goes; each returns 0, or -1 without memory. */
 struct tls_framer_sink {
-	int (*record)(void *context, const uint8_t *record, size_t len, const struct stamp *stamp);
+	int (*record)(void *context, const struct tls_record *record, const struct stamp *stamp);
 	/* Of a direction that is TLS something can't be cut into records; the next record, or none, follows. */
 	int (*gap)(void *context, const struct tls_gap *gap);
 	/* Bytes of a direction that is not TLS; data NULL: a hole. */

@@ -167,11 +167,11 @@ static struct tls_window window_anew(const struct tls_side *s)
 }
 
 static bool try_opener(struct tls_side *s, struct tls_opener *opener, const struct tls_window *window,
-                       const uint8_t *record, size_t len, struct tls_opened *to)
+                       const struct tls_record *record, struct tls_opened *to)
 {
 	uint64_t work = work_left(s->flow), left = work;
 
-	to->len = tls_seek(opener, record, len, window, &left, to->plain, &to->type);
+	to->len = tls_seek(opener, record, window, &left, to->plain, &to->type);
 	s->flow->store->work_done += work - left;
 	return to->len >= 0;
 }
@@ -187,7 +187,7 @@ static void stay_with(struct tls_side *s, struct tls_opener *opener, struct tls_
 
 /* With a traffic secret, after so many KeyUpdates. */
 static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const uint8_t *first, size_t secret_len,
-                       unsigned updates, const struct tls_window *window, const uint8_t *record, size_t len,
+                       unsigned updates, const struct tls_window *window, const struct tls_record *record,
                        struct tls_opened *to)
 {
 	struct tls_opener *opener;
@@ -203,7 +203,7 @@ static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const 
 		return false;
 	s->flow->store->work_done += WORK_OPENER;
 	opener = tls_opener_new_13(suite, secret, secret_len);
-	if (!opener || !try_opener(s, opener, window, record, len, to)) {
+	if (!opener || !try_opener(s, opener, window, record, to)) {
 		tls_opener_free(opener);
 		return false;
 	}
@@ -214,7 +214,7 @@ static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const 
 
 /* The handshake's hash will never be known: the process' latest secrets, one after the other. */
 static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool client, enum tls_epoch epoch,
-                       unsigned updates, const struct tls_window *window, const uint8_t *record, size_t len,
+                       unsigned updates, const struct tls_window *window, const struct tls_record *record,
                        struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
@@ -225,7 +225,7 @@ static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool c
 		const struct tls_suite *one = suite ? suite : tls_suite_by_secret(secret->value_len, 0);
 
 		for (size_t j = 1; one; one = suite ? NULL : tls_suite_by_secret(secret->value_len, j++)) {
-			if (!try_secret(s, one, secret->value, secret->value_len, updates, window, record, len, to))
+			if (!try_secret(s, one, secret->value, secret->value_len, updates, window, record, to))
 				continue;
 			s->epoch = epoch;
 			if (!suite) {
@@ -255,11 +255,11 @@ static struct tls_opener *opener_12(const struct tls_side *s, const struct tls_s
 }
 
 static bool try_master(struct tls_side *s, const struct tls_secret *secret, const uint8_t *random,
-                       const struct tls_window *window, const uint8_t *record, size_t len, struct tls_opened *to)
+                       const struct tls_window *window, const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_opener *opener = opener_12(s, secret, random);
 
-	if (!opener || !try_opener(s, opener, window, record, len, to)) {
+	if (!opener || !try_opener(s, opener, window, record, to)) {
 		tls_opener_free(opener);
 		return false;
 	}
@@ -267,7 +267,7 @@ static bool try_master(struct tls_side *s, const struct tls_secret *secret, cons
 	return true;
 }
 
-static enum tls_opening open_12(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+static enum tls_opening open_12(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
 	const struct tls_window anew = window_anew(s);
@@ -284,8 +284,7 @@ static enum tls_opening open_12(struct tls_side *s, const uint8_t *record, size_
 			return s->given_up || s->opener ? TLS_REFUSED : TLS_WAITS;
 		bind(t, secret, "CLIENT_RANDOM");
 		to->why = TLS_EVIDENCE_BAD_TAG;
-		return try_master(s, secret, t->agreed.client_random, &anew, record, len, to) ? TLS_OPENED
-		                                                                              : TLS_REFUSED;
+		return try_master(s, secret, t->agreed.client_random, &anew, record, to) ? TLS_OPENED : TLS_REFUSED;
 	}
 	if (is_time_to_try(s->attempts++))
 		for (size_t i = 0; i < TRY_SECRETS; i++) {
@@ -293,7 +292,7 @@ static enum tls_opening open_12(struct tls_side *s, const uint8_t *record, size_
 			if (!secret)
 				break;
 			if (secret->id_kind == FDTAPE_SECRET_ID_CLIENT_RANDOM && secret->id_len == 32 &&
-			    work_left(t) >= WORK_OPENER && try_master(s, secret, secret->id, &anew, record, len, to)) {
+			    work_left(t) >= WORK_OPENER && try_master(s, secret, secret->id, &anew, record, to)) {
 				adopt(t, secret, APPLICATION);
 				return TLS_OPENED;
 			}
@@ -317,7 +316,7 @@ int tls_keys_update(struct tls_side *s)
 }
 
 /* A KeyUpdate may be among what is missing. */
-static bool try_generations(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+static bool try_generations(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
 {
 	const struct tls_suite *suite = s->flow->agreed.suite;
 	const struct tls_window anew = window_anew(s);
@@ -325,7 +324,7 @@ static bool try_generations(struct tls_side *s, const uint8_t *record, size_t le
 	if (s->epoch != APPLICATION || !is_time_to_try(s->missing.tried))
 		return false;
 	for (unsigned i = 1; i <= GENERATIONS; i++)
-		if (try_secret(s, suite, s->secret, suite->hash_len, i, &anew, record, len, to))
+		if (try_secret(s, suite, s->secret, suite->hash_len, i, &anew, record, to))
 			return true;
 	return false;
 }
@@ -345,7 +344,7 @@ static void know(struct tls_side *s, bool client)
 		tls_other(s)->epoch = NEGOTIATION;
 }
 
-static enum tls_opening open_unknown(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+static enum tls_opening open_unknown(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
 	struct tls_window window = window_anew(s);
@@ -358,9 +357,9 @@ static enum tls_opening open_unknown(struct tls_side *s, const uint8_t *record, 
 		for (int client = 1; client >= 0; client--) {
 			if (t->have_client && tls_is_client(s) != client)
 				continue;
-			if (try_recent(s, t->agreed.suite, client, APPLICATION, updates, &window, record, len, to) ||
+			if (try_recent(s, t->agreed.suite, client, APPLICATION, updates, &window, record, to) ||
 			    (updates == 0 &&
-			     try_recent(s, t->agreed.suite, client, NEGOTIATION, 0, &window, record, len, to))) {
+			     try_recent(s, t->agreed.suite, client, NEGOTIATION, 0, &window, record, to))) {
 				know(s, client);
 				return TLS_OPENED;
 			}
@@ -370,7 +369,7 @@ static enum tls_opening open_unknown(struct tls_side *s, const uint8_t *record, 
 }
 
 /* The secrets of the epochs that the side may be in by now, or may have come to within a hole. */
-static bool try_epochs(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to, bool *knew)
+static bool try_epochs(struct tls_side *s, const struct tls_record *record, struct tls_opened *to, bool *knew)
 {
 	struct tls_flow *t = s->flow;
 	const struct tls_suite *suite = t->agreed.suite;
@@ -387,9 +386,9 @@ static bool try_epochs(struct tls_side *s, const uint8_t *record, size_t len, st
 			if (secret) {
 				*knew |= e == s->epoch || e == NEGOTIATION;
 				opened = try_secret(s, suite, secret->value, secret->value_len, updates, &anew, record,
-				                    len, to);
+				                    to);
 			} else if (label && try_all) {
-				opened = try_recent(s, suite, client, e, updates, &anew, record, len, to);
+				opened = try_recent(s, suite, client, e, updates, &anew, record, to);
 			}
 			if (opened) {
 				s->epoch = e;
@@ -399,7 +398,7 @@ static bool try_epochs(struct tls_side *s, const uint8_t *record, size_t len, st
 	return false;
 }
 
-static enum tls_opening open_13(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+static enum tls_opening open_13(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
 	const struct tls_suite *suite = t->agreed.suite;
@@ -407,7 +406,7 @@ static enum tls_opening open_13(struct tls_side *s, const uint8_t *record, size_
 
 	to->why = TLS_EVIDENCE_NO_KEYS;
 	if (!suite && !t->have_server_hello)
-		return open_unknown(s, record, len, to);
+		return open_unknown(s, record, to);
 	if (!suite || !suite->v13 || suite->mode == TLS_MODE_NONE)
 		return TLS_REFUSED;
 	if (early && t->early == EARLY_OFFERED && !t->torn && !s->given_up)
@@ -416,12 +415,12 @@ static enum tls_opening open_13(struct tls_side *s, const uint8_t *record, size_
 		tls_keys_turn(s, NEGOTIATION);
 	if (s->opener) {
 		to->why = TLS_EVIDENCE_BAD_TAG;
-		if (s->missing.open && try_generations(s, record, len, to))
+		if (s->missing.open && try_generations(s, record, to))
 			return TLS_OPENED;
 		if (!s->missing.open && s->epoch != EARLY)
 			return TLS_REFUSED;
 	}
-	if (try_epochs(s, record, len, to, &knew))
+	if (try_epochs(s, record, to, &knew))
 		return TLS_OPENED;
 	if (early && t->early == EARLY_REJECTED && knew)
 		return TLS_SKIPPED;
@@ -438,20 +437,20 @@ static enum tls_opening open_13(struct tls_side *s, const uint8_t *record, size_
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-enum tls_opening tls_keys_open(struct tls_side *s, const uint8_t *record, size_t len, struct tls_opened *to)
+enum tls_opening tls_keys_open(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
 {
 	uint64_t next;
 
 	to->fresh = false;
 	to->lost = 0;
 	if (s->opener && !s->missing.open) {
-		to->len = tls_open(s->opener, record, len, to->plain, &to->type);
+		to->len = tls_open(s->opener, record, to->plain, &to->type);
 		if (to->len >= 0)
 			return TLS_OPENED;
 	} else if (s->opener) {
 		const struct tls_window window = window_from(s, next = tls_opener_seq(s->opener));
 
-		if (try_opener(s, s->opener, &window, record, len, to)) {
+		if (try_opener(s, s->opener, &window, record, to)) {
 			to->lost = tls_opener_seq(s->opener) - 1 - next;
 			return TLS_OPENED;
 		}
@@ -460,7 +459,7 @@ enum tls_opening tls_keys_open(struct tls_side *s, const uint8_t *record, size_t
 		to->why = TLS_EVIDENCE_BAD_TAG;
 		if (s->opener && !s->missing.open)
 			return TLS_REFUSED;
-		return open_12(s, record, len, to);
+		return open_12(s, record, to);
 	}
-	return open_13(s, record, len, to);
+	return open_13(s, record, to);
 }
