@@ -7,7 +7,7 @@
  * When the sequence number is not known (tls_seek()) many are tried, and the tag is the judge. For the suites of TLS 1.3
  * a trial seldom is a whole pass: their ciphers are stream ciphers, and the last byte of every plaintext is a content
  * type, or padding. So it is enough to make that one byte of the key stream, and to take the whole pass with the few
- * sequence numbers (one of 64) that give a byte which can be. In TLS 1.2 the nonce that GCM and CCM records carry is
+ * sequence numbers (one of 256) that give the byte which should be. In TLS 1.2 the nonce that GCM and CCM records carry is
  * mostly a counter, which tells how far it has come.
  */
 #include "replay/tls_crypt.h"
@@ -30,7 +30,8 @@ enum {
 
 	BATCH = 64,         /* sequence numbers that are looked at together */
 	SEEK_MAX = 1 << 20, /* sequence numbers in one search */
-	TRIAL_COST = 512,   /* of a trial, beside the bytes */
+	MANY = 256,
+	TRIAL_COST = 512, /* of a trial, beside the bytes */
 };
 
 struct tls_opener {
@@ -590,10 +591,10 @@ static int key_stream(struct tls_opener *o, const uint64_t *seq, size_t n, size_
 	return 0;
 }
 
-/* Content types, or padding. */
-static bool may_be_last(uint8_t byte)
+/* A content type, or padding. Of many records only one of data is looked for: the other kinds are few. */
+static bool may_be_last(uint8_t byte, bool many)
 {
-	return byte == 0 || (byte >= 20 && byte <= 24);
+	return byte == 23 || (!many && (byte == 0 || (byte >= 20 && byte <= 24)));
 }
 
 static int seek_by_last_byte(struct tls_opener *o, const struct tls_record *record, struct walk *walk, uint64_t *work,
@@ -602,7 +603,7 @@ static int seek_by_last_byte(struct tls_opener *o, const struct tls_record *reco
 	size_t overhead = o->suite->tag_len, at, n = 0, total = 0;
 	uint64_t seq[BATCH], cost = o->suite->mode == TLS_MODE_CHACHA20_POLY1305 ? 1024 : 32;
 	uint8_t stream[BATCH];
-	bool more = true;
+	bool more = true, many = walk->window.to - walk->window.from >= MANY;
 	int result;
 
 	if (record->len <= overhead || open_stream(o) < 0)
@@ -615,7 +616,7 @@ static int seek_by_last_byte(struct tls_opener *o, const struct tls_record *reco
 		if (!pay(work, cost * n) || key_stream(o, seq, n, at, stream) < 0)
 			return -1;
 		for (size_t i = 0; i < n; i++) {
-			if (!may_be_last(stream[i] ^ record->body[at]))
+			if (!may_be_last(stream[i] ^ record->body[at], many))
 				continue;
 			if (!pay(work, record->len + TRIAL_COST))
 				return -1;

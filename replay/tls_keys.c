@@ -22,7 +22,7 @@ enum {
 	TRY_ALWAYS = 8,          /* so often all is tried; then each time that it was tried twice as often */
 	GENERATIONS = 3,         /* KeyUpdates in one hole */
 	PREOPENED_WINDOW = 4096, /* records before a flow's first byte, when nothing is known of them */
-	WORK_BYTE = 64,          /* bytes that may be decrypted in vain for each byte of TLS that is played */
+	WORK_BYTE = 16,          /* bytes that may be decrypted in vain for each byte of TLS that is played */
 	WORK_OPENER = 16384,     /* what it costs to derive keys */
 };
 static const uint64_t work_start = UINT64_C(4) << 30;
@@ -151,6 +151,24 @@ static struct tls_window window_from(const struct tls_side *s, uint64_t base)
 		w.to = is_time_to_try(m->tried) ? base + m->most : w.likely;
 	}
 	return w;
+}
+
+/* How far from the likely number all keys are tried, before any of them is tried farther. */
+static const uint64_t reaches[] = {1 << 11, 1 << 15, UINT64_MAX};
+#define N_REACHES (sizeof reaches / sizeof *reaches)
+
+static void narrow(struct tls_window *w, uint64_t reach)
+{
+	if (w->likely > reach && w->from < w->likely - reach)
+		w->from = w->likely - reach;
+	if (w->to > w->likely && w->to - w->likely > reach)
+		w->to = w->likely + reach;
+}
+
+/* Is there more to try than with this reach? */
+static bool is_wider(const struct tls_window *w, uint64_t reach)
+{
+	return (w->likely > reach && w->from < w->likely - reach) || (w->to > w->likely && w->to - w->likely > reach);
 }
 
 /* The window of keys whose first record may be missing as well. */
@@ -344,37 +362,54 @@ static void know(struct tls_side *s, bool client)
 		tls_other(s)->epoch = NEGOTIATION;
 }
 
-static enum tls_opening open_unknown(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
+/* Any secret of the process, for either role and any epoch and generation. */
+static bool try_anything(struct tls_side *s, const struct tls_window *window, const struct tls_record *record,
+                         struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
-	struct tls_window window = window_anew(s);
-	bool try_all = is_time_to_try(s->attempts++);
 
-	to->why = TLS_EVIDENCE_NO_KEYS;
-	if (t->preopened && window.to < PREOPENED_WINDOW)
-		window.to = PREOPENED_WINDOW;
-	for (unsigned updates = 0; try_all && updates <= GENERATIONS; updates++)
+	for (unsigned updates = 0; updates <= GENERATIONS; updates++)
 		for (int client = 1; client >= 0; client--) {
 			if (t->have_client && tls_is_client(s) != client)
 				continue;
-			if (try_recent(s, t->agreed.suite, client, APPLICATION, updates, &window, record, to) ||
+			if (try_recent(s, t->agreed.suite, client, APPLICATION, updates, window, record, to) ||
 			    (updates == 0 &&
-			     try_recent(s, t->agreed.suite, client, NEGOTIATION, 0, &window, record, to))) {
+			     try_recent(s, t->agreed.suite, client, NEGOTIATION, 0, window, record, to))) {
 				know(s, client);
-				return TLS_OPENED;
+				return true;
 			}
 		}
+	return false;
+}
+
+static enum tls_opening open_unknown(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	struct tls_window all = window_anew(s);
+	bool try_all = is_time_to_try(s->attempts++);
+
+	to->why = TLS_EVIDENCE_NO_KEYS;
+	if (t->preopened && all.to < PREOPENED_WINDOW)
+		all.to = PREOPENED_WINDOW;
+	for (size_t i = 0; try_all && i < N_REACHES; i++) {
+		struct tls_window window = all;
+
+		narrow(&window, reaches[i]);
+		if (try_anything(s, &window, record, to))
+			return TLS_OPENED;
+		try_all = is_wider(&all, reaches[i]);
+	}
 	/* A connection that began before the tape did has no secret that is yet to come. */
 	return s->given_up || !t->have_client ? TLS_REFUSED : TLS_WAITS;
 }
 
 /* The secrets of the epochs that the side may be in by now, or may have come to within a hole. */
-static bool try_epochs(struct tls_side *s, const struct tls_record *record, struct tls_opened *to, bool *knew)
+static bool try_epochs(struct tls_side *s, const struct tls_window *window, bool try_all,
+                       const struct tls_record *record, struct tls_opened *to, bool *knew)
 {
 	struct tls_flow *t = s->flow;
 	const struct tls_suite *suite = t->agreed.suite;
-	const struct tls_window anew = window_anew(s);
-	bool client = tls_is_client(s), try_all = t->torn && is_time_to_try(s->attempts++);
+	bool client = tls_is_client(s);
 	enum tls_epoch from = s->opener ? s->epoch + 1 : s->epoch;
 
 	for (unsigned updates = 0; updates <= (s->missing.open ? GENERATIONS : 0); updates++)
@@ -385,10 +420,10 @@ static bool try_epochs(struct tls_side *s, const struct tls_record *record, stru
 
 			if (secret) {
 				*knew |= e == s->epoch || e == NEGOTIATION;
-				opened = try_secret(s, suite, secret->value, secret->value_len, updates, &anew, record,
+				opened = try_secret(s, suite, secret->value, secret->value_len, updates, window, record,
 				                    to);
 			} else if (label && try_all) {
-				opened = try_recent(s, suite, client, e, updates, &anew, record, to);
+				opened = try_recent(s, suite, client, e, updates, window, record, to);
 			}
 			if (opened) {
 				s->epoch = e;
@@ -402,7 +437,9 @@ static enum tls_opening open_13(struct tls_side *s, const struct tls_record *rec
 {
 	struct tls_flow *t = s->flow;
 	const struct tls_suite *suite = t->agreed.suite;
+	const struct tls_window all = window_anew(s);
 	bool early = tls_is_client(s) && t->early != EARLY_NONE && !t->retried && s->epoch < APPLICATION, knew = false;
+	bool try_all, more = true;
 
 	to->why = TLS_EVIDENCE_NO_KEYS;
 	if (!suite && !t->have_server_hello)
@@ -420,8 +457,15 @@ static enum tls_opening open_13(struct tls_side *s, const struct tls_record *rec
 		if (!s->missing.open && s->epoch != EARLY)
 			return TLS_REFUSED;
 	}
-	if (try_epochs(s, record, to, &knew))
-		return TLS_OPENED;
+	try_all = t->torn && is_time_to_try(s->attempts++);
+	for (size_t i = 0; i < N_REACHES && more; i++) {
+		struct tls_window window = all;
+
+		narrow(&window, reaches[i]);
+		if (try_epochs(s, &window, try_all, record, to, &knew))
+			return TLS_OPENED;
+		more = is_wider(&all, reaches[i]);
+	}
 	if (early && t->early == EARLY_REJECTED && knew)
 		return TLS_SKIPPED;
 	/* It may be of an epoch that began in the hole. */
