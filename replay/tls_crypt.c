@@ -591,32 +591,47 @@ static int key_stream(struct tls_opener *o, const uint64_t *seq, size_t n, size_
 	return 0;
 }
 
-/* A content type, or padding. Of many records only one of data is looked for: the other kinds are few. */
-static bool may_be_last(uint8_t byte, bool many)
+/* What the last byte of the plaintext is looked for to be. */
+enum last_byte {
+	LAST_ANY,     /* a content type or padding */
+	LAST_DATA,    /* of many records only one of data is worth the search: the other kinds are few */
+	LAST_PADDING, /* who pads, pads nearly all */
+};
+
+static bool may_be_last(uint8_t byte, enum last_byte last)
 {
-	return byte == 23 || (!many && (byte == 0 || (byte >= 20 && byte <= 24)));
+	switch (last) {
+	case LAST_DATA:
+		return byte == 23;
+	case LAST_PADDING:
+		return byte == 0;
+	case LAST_ANY:
+		break;
+	}
+	return byte == 0 || (byte >= 20 && byte <= 24);
 }
 
-static int seek_by_last_byte(struct tls_opener *o, const struct tls_record *record, struct walk *walk, uint64_t *work,
-                             uint8_t *plain, uint8_t *type)
+static int seek_by_last_byte(struct tls_opener *o, const struct tls_record *record, const struct tls_window *window,
+                             enum last_byte last, uint64_t *work, uint8_t *plain, uint8_t *type)
 {
 	size_t overhead = o->suite->tag_len, at, n = 0, total = 0;
+	struct walk walk = {.window = *window};
 	uint64_t seq[BATCH], cost = o->suite->mode == TLS_MODE_CHACHA20_POLY1305 ? 1024 : 32;
 	uint8_t stream[BATCH];
-	bool more = true, many = walk->window.to - walk->window.from >= MANY;
+	bool more = true;
 	int result;
 
 	if (record->len <= overhead || open_stream(o) < 0)
 		return -1;
 	at = record->len - overhead - 1;
 	while (more && total < SEEK_MAX) {
-		for (n = 0; n < BATCH && (more = walk_next(walk, &seq[n])); n++)
+		for (n = 0; n < BATCH && (more = walk_next(&walk, &seq[n])); n++)
 			;
 		total += n;
 		if (!pay(work, cost * n) || key_stream(o, seq, n, at, stream) < 0)
 			return -1;
 		for (size_t i = 0; i < n; i++) {
-			if (!may_be_last(stream[i] ^ record->body[at], many))
+			if (!may_be_last(stream[i] ^ record->body[at], last))
 				continue;
 			if (!pay(work, record->len + TRIAL_COST))
 				return -1;
@@ -680,8 +695,12 @@ int tls_seek(struct tls_opener *o, const struct tls_record *record, const struct
 		walk.window.likely = window->to;
 	if (!is_aead(o))
 		return seek_cbc(o, record, &walk, work, plain, type);
+	if (is_told_by_last_byte(o) && window->to - window->from >= MANY) {
+		n = seek_by_last_byte(o, record, &walk.window, LAST_DATA, work, plain, type);
+		return n >= 0 ? n : seek_by_last_byte(o, record, &walk.window, LAST_PADDING, work, plain, type);
+	}
 	if (is_told_by_last_byte(o) && window->to != window->from)
-		return seek_by_last_byte(o, record, &walk, work, plain, type);
+		return seek_by_last_byte(o, record, &walk.window, LAST_ANY, work, plain, type);
 	if (o->explicit_len)
 		n = seek_by_nonce(o, record, window, work, plain, type);
 	for (size_t i = 0; n < 0 && i < SEEK_MAX && walk_next(&walk, &seq); i++) {

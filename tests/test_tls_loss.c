@@ -426,6 +426,30 @@ static void test_tls_loss__the_beginning_is_cut_off__the_rest_is_read(void **sta
 	}
 }
 
+/* Tens of thousands of records are, of a size that nothing tells of. */
+static void test_tls_loss__very_much_is_cut_off__the_rest_is_read(void **state)
+{
+	static const struct setup ways[] = {
+	        {TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", SMALL, 20000000},
+	        {TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256", 0, 50000000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(ways); i++) {
+		struct conversation *c = converse(&ways[i], i);
+		uint64_t dice = i;
+		struct capture k = capture(c, 100000, &dice);
+		struct outcome *o;
+
+		cut_off(&k, k.n * 9 / 10);
+		o = play(&k, FDTAPE_SECRET_ID_TRANSCRIPT, false);
+		check(&k, o, false);
+		outcome_free(o);
+		free(k.calls);
+		conversation_free(c);
+	}
+}
+
 /* Anything may be missing, be spoilt, or be there twice: what comes out is true all the same. */
 static void test_tls_loss__much_of_anything__nothing_wrong_comes_out(void **state)
 {
@@ -574,6 +598,7 @@ int main(void)
 	        cmocka_unit_test(test_tls_loss__any_one_record_of_tls_1_3__only_it_is_missing),
 	        cmocka_unit_test(test_tls_loss__any_one_record_of_tls_1_2__only_it_is_missing),
 	        cmocka_unit_test(test_tls_loss__the_beginning_is_cut_off__the_rest_is_read),
+	        cmocka_unit_test(test_tls_loss__very_much_is_cut_off__the_rest_is_read),
 	        cmocka_unit_test(test_tls_loss__the_end_is_missing__what_is_whole_is_given),
 	        cmocka_unit_test(test_tls_loss__garbage_between_records__costs_nothing_else),
 	        cmocka_unit_test(test_tls_loss__much_of_anything__nothing_wrong_comes_out),
