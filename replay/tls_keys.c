@@ -23,15 +23,16 @@ enum {
 	GENERATIONS = 3,         /* KeyUpdates in one hole */
 	PREOPENED_WINDOW = 4096, /* records before a flow's first byte, when nothing is known of them */
 	WORK_BYTE = 16,          /* bytes that may be decrypted in vain for each byte of TLS that is played */
+	WORK_SCAN = 16384,       /* what it costs to look for a process' secrets */
 	WORK_OPENER = 16384,     /* what it costs to derive keys */
 };
 static const uint64_t work_start = UINT64_C(4) << 30;
 
 static uint64_t work_left(const struct tls_flow *t)
 {
-	uint64_t earned = work_start + t->store->work_earned * WORK_BYTE;
+	uint64_t earned = work_start + t->store->work_earned * WORK_BYTE, done = t->store->work_done[t->guessing];
 
-	return earned > t->store->work_done ? earned - t->store->work_done : 0;
+	return earned > done ? earned - done : 0;
 }
 
 static bool is_time_to_try(uint64_t tried)
@@ -154,7 +155,7 @@ static struct tls_window window_from(const struct tls_side *s, uint64_t base)
 }
 
 /* How far from the likely number all keys are tried, before any of them is tried farther. */
-static const uint64_t reaches[] = {1 << 11, 1 << 15, UINT64_MAX};
+static const uint64_t reaches[] = {1 << 11, 1 << 14, 1 << 17, UINT64_MAX};
 #define N_REACHES (sizeof reaches / sizeof *reaches)
 
 static void narrow(struct tls_window *w, uint64_t reach)
@@ -190,7 +191,7 @@ static bool try_opener(struct tls_side *s, struct tls_opener *opener, const stru
 	uint64_t work = work_left(s->flow), left = work;
 
 	to->len = tls_seek(opener, record, window, &left, to->plain, &to->type);
-	s->flow->store->work_done += work - left;
+	s->flow->store->work_done[s->flow->guessing] += work - left;
 	return to->len >= 0;
 }
 
@@ -219,7 +220,7 @@ static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const 
 			return false;
 	if (work_left(s->flow) < WORK_OPENER)
 		return false;
-	s->flow->store->work_done += WORK_OPENER;
+	s->flow->store->work_done[s->flow->guessing] += WORK_OPENER;
 	opener = tls_opener_new_13(suite, secret, secret_len);
 	if (!opener || !try_opener(s, opener, window, record, to)) {
 		tls_opener_free(opener);
@@ -230,6 +231,23 @@ static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const 
 	return true;
 }
 
+/* Tries a secret with the suite, or with any that has secrets of its length. */
+static bool try_suites(struct tls_side *s, const struct tls_suite *suite, const struct tls_secret *secret,
+                       unsigned updates, const struct tls_window *window, const struct tls_record *record,
+                       struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	const struct tls_suite *one = suite ? suite : tls_suite_by_secret(secret->value_len, 0);
+
+	for (size_t i = 1; one; one = suite ? NULL : tls_suite_by_secret(secret->value_len, i++))
+		if (try_secret(s, one, secret->value, secret->value_len, updates, window, record, to)) {
+			t->agreed.suite = one;
+			t->info->cipher = one->number;
+			return true;
+		}
+	return false;
+}
+
 /* The handshake's hash will never be known: the process' latest secrets, one after the other. */
 static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool client, enum tls_epoch epoch,
                        unsigned updates, const struct tls_window *window, const struct tls_record *record,
@@ -238,23 +256,23 @@ static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool c
 	struct tls_flow *t = s->flow;
 	const char *label = label_of(client, epoch);
 	struct tls_secret *secret;
+	size_t cursor = 0;
+	bool opened = false;
 
-	for (size_t i = 0; i < TRY_SECRETS && (secret = tls_store_recent(t->store, t->pid, label, i)); i++) {
-		const struct tls_suite *one = suite ? suite : tls_suite_by_secret(secret->value_len, 0);
-
-		for (size_t j = 1; one; one = suite ? NULL : tls_suite_by_secret(secret->value_len, j++)) {
-			if (!try_secret(s, one, secret->value, secret->value_len, updates, window, record, to))
-				continue;
+	t->guessing = true;
+	for (size_t i = 0; i < TRY_SECRETS && !opened && work_left(t) >= WORK_OPENER; i++) {
+		secret = tls_store_recent(t->store, t->pid, label, &cursor);
+		if (!secret)
+			break;
+		opened = try_suites(s, suite, secret, updates, window, record, to);
+		if (opened) {
 			s->epoch = epoch;
-			if (!suite) {
-				t->agreed.suite = one;
-				t->info->cipher = one->number;
-			}
 			adopt(t, secret, epoch);
-			return true;
 		}
 	}
-	return false;
+	t->store->work_done[true] += WORK_SCAN;
+	t->guessing = false;
+	return opened;
 }
 
 /* ---- TLS 1.2 and before ----------------------------------------------------------------------------------------- */
@@ -265,7 +283,7 @@ static struct tls_opener *opener_12(const struct tls_side *s, const struct tls_s
 	struct tls_opener *opener;
 
 	memcpy(agreed.client_random, random, sizeof agreed.client_random);
-	s->flow->store->work_done += WORK_OPENER;
+	s->flow->store->work_done[s->flow->guessing] += WORK_OPENER;
 	opener = tls_opener_new_12(&agreed, secret->value, secret->value_len, tls_is_client(s));
 	if (opener && s->missing.open)
 		tls_opener_lose(opener);
@@ -283,6 +301,30 @@ static bool try_master(struct tls_side *s, const struct tls_secret *secret, cons
 	}
 	stay_with(s, opener, to);
 	return true;
+}
+
+/* The ClientHello is missing: its random is the id of one of the process' latest secrets. */
+static bool try_recent_master(struct tls_side *s, const struct tls_window *window, const struct tls_record *record,
+                              struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	struct tls_secret *secret;
+	size_t cursor = 0;
+	bool opened = false;
+
+	t->guessing = true;
+	for (size_t i = 0; i < TRY_SECRETS && !opened && work_left(t) >= WORK_OPENER; i++) {
+		secret = tls_store_recent(t->store, t->pid, "CLIENT_RANDOM", &cursor);
+		if (!secret)
+			break;
+		opened = secret->id_kind == FDTAPE_SECRET_ID_CLIENT_RANDOM && secret->id_len == 32 &&
+		         try_master(s, secret, secret->id, window, record, to);
+		if (opened)
+			adopt(t, secret, APPLICATION);
+	}
+	t->store->work_done[true] += WORK_SCAN;
+	t->guessing = false;
+	return opened;
 }
 
 static enum tls_opening open_12(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
@@ -304,17 +346,8 @@ static enum tls_opening open_12(struct tls_side *s, const struct tls_record *rec
 		to->why = TLS_EVIDENCE_BAD_TAG;
 		return try_master(s, secret, t->agreed.client_random, &anew, record, to) ? TLS_OPENED : TLS_REFUSED;
 	}
-	if (is_time_to_try(s->attempts++))
-		for (size_t i = 0; i < TRY_SECRETS; i++) {
-			secret = tls_store_recent(t->store, t->pid, "CLIENT_RANDOM", i);
-			if (!secret)
-				break;
-			if (secret->id_kind == FDTAPE_SECRET_ID_CLIENT_RANDOM && secret->id_len == 32 &&
-			    work_left(t) >= WORK_OPENER && try_master(s, secret, secret->id, &anew, record, to)) {
-				adopt(t, secret, APPLICATION);
-				return TLS_OPENED;
-			}
-		}
+	if (is_time_to_try(s->attempts++) && try_recent_master(s, &anew, record, to))
+		return TLS_OPENED;
 	return s->given_up ? TLS_REFUSED : TLS_WAITS;
 }
 
