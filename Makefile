@@ -7,6 +7,7 @@
 # make fuzz T=60  run each fuzzer for T seconds
 # make bench-format  measure the tape, as ratios in one run
 # make bench-record  measure what recording costs, likewise (root; PARTS="nginx calls": these parts only)
+# make bench-tls     measure decryption, likewise (root)
 # make deps       install what building and testing need (Debian)
 # make install    honours DESTDIR and PREFIX
 # make format     let clang-format lay out the sources
@@ -268,7 +269,7 @@ docs-kernels:
 #
 # Ratios in one run, beside their bars (docs/performance.md). wrk, if it is there, loads nginx; else curl does.
 
-.PHONY: bench-format bench-record
+.PHONY: bench-format bench-record bench-tls
 $(B)/tests/bench_format: $(B)/tests/bench_format.o $(B)/tests/bench_mix.o $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format) -lm
 
@@ -280,6 +281,9 @@ $(B)/tests/bench_calls: $(B)/tests/bench_calls.o
 
 bench-record: $(B)/tests/bench_calls $(B)/$(NAME)-record
 	$(Q)BIN=$(abspath $(B)) python3 tests/bench_record.py $(PARTS)
+
+bench-tls: $(B)/$(NAME)-record $(B)/$(NAME)-analyze
+	$(Q)BIN=$(abspath $(B)) python3 tests/bench_tls.py
 
 demo: deps
 	$(Q)$(MAKE) -j$(JOBS) all
