@@ -49,9 +49,11 @@ struct player_flow {
 	uint64_t peers;
 	struct fdtape_address first_peer;
 	struct tls_info tls; /* up to now, final in flow_closed() */
-	uint64_t bound;      /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
+	/* From where on it was clear or TLS, in the order in which that was found out; NULL: it is no byte stream. */
+	const struct tls_timeline *timeline;
+	uint64_t bound; /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
 	                                       * deliver; 0: none was found, then they are pieces of this flow */
-	void *user;          /* the sink's own */
+	void *user;     /* the sink's own */
 };
 
 /* A contiguous piece of a byte stream. Pieces of a (flow, dir) come in order, without overlap: each byte of the stream
