@@ -32,6 +32,22 @@ const char *tls_verdict_name(enum tls_verdict verdict)
 	return (unsigned)verdict < ARRAY_SIZE(names) ? names[verdict] : NULL;
 }
 
+uint32_t tls_segment_evidence(const struct tls_segment *segment)
+{
+	uint32_t all = segment->tls ? segment->tls->evidence : TLS_EVIDENCE_NOT_TLS;
+
+	switch (segment->kind) {
+	case TLS_SEGMENT_CLEAR:
+		break;
+	case TLS_SEGMENT_TLS:
+		return all & ~(uint32_t)(TLS_EVIDENCE_NOT_TLS | TLS_EVIDENCE_KTLS);
+	case TLS_SEGMENT_KTLS:
+		return all & (TLS_EVIDENCE_KTLS | TLS_EVIDENCE_CALLS | TLS_EVIDENCE_CALLS_AGREE |
+		              TLS_EVIDENCE_CALLS_DIFFER | TLS_EVIDENCE_SECRET);
+	}
+	return TLS_EVIDENCE_NOT_TLS;
+}
+
 const char *tls_segment_name(enum tls_segment_kind kind)
 {
 	static const char *const names[] = {"clear", "tls", "ktls"};

@@ -99,6 +99,8 @@ struct tls_timeline {
 	uint64_t more; /* segments that found no room */
 };
 
+/* What speaks for the segment: bits of enum tls_evidence. */
+uint32_t tls_segment_evidence(const struct tls_segment *segment);
 /* "clear", "tls", "ktls". */
 const char *tls_segment_name(enum tls_segment_kind kind);
 

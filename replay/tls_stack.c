@@ -33,7 +33,8 @@ struct side {
 	struct plaintext plain; /* when it is TLS */
 	uint64_t passed;        /* bytes of the stream that went on: all but those that are held */
 	uint64_t begins, wall;  /* where the tls_flow began, and when its first byte was carried; wall 0: not yet */
-	uint64_t calls_end;     /* up to where library calls delivered plaintext */
+	uint64_t clear_at, clear_wall;    /* the first clear byte; wall 0: none yet */
+	uint64_t calls_end;               /* up to where library calls delivered plaintext */
 	bool noted[TLS_SEGMENT_KTLS + 1]; /* segments of the timeline */
 	bool kernel;                      /* TLS is done by the kernel */
 };
@@ -151,9 +152,14 @@ static void tell(struct side *side, const uint8_t *data, uint64_t len, const str
 	struct layer *l = side->layer;
 	struct tls_stack *s = l->stack;
 
-	/* A direction that begins with a hole is not judged. */
-	if (data && (!l->tls || !tls_flow_may_be_tls(l->tls, side->dir)))
-		note(side, TLS_SEGMENT_CLEAR, side->passed, stamp->wall);
+	/* A direction that begins with a hole is not judged; and that a plaintext is one is worth a word only when it
+	 * turns to TLS. */
+	if (data && !side->clear_wall) {
+		side->clear_wall = stamp->wall;
+		side->clear_at = side->passed;
+	}
+	if (data && l->depth == 0 && !tls_flow_may_be_tls(l->tls, side->dir))
+		note(side, TLS_SEGMENT_CLEAR, side->clear_at, side->clear_wall);
 	side->passed += len;
 	tls_upgrade_said(&l->upgrade, side->dir, data, len);
 	s->sink.plain(s->sink.context, side->dir, data, len, stamp, l->depth > 0);
@@ -307,6 +313,9 @@ static int turn(struct layer *l)
 	l->tls = new_flow(l, false);
 	if (!l->tls)
 		return -1;
+	for (int dir = 0; dir < 2 && l->depth > 0; dir++)
+		if (l->side[dir].clear_wall)
+			note(&l->side[dir], TLS_SEGMENT_CLEAR, l->side[dir].clear_at, l->side[dir].clear_wall);
 	l->turned = l->side[0].noted[TLS_SEGMENT_CLEAR] || l->side[1].noted[TLS_SEGMENT_CLEAR];
 	l->agreed = tls_upgrade_agreement(&l->upgrade, client);
 	l->info->evidence |= l->agreed ? TLS_EVIDENCE_UPGRADE : 0;

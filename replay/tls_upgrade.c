@@ -253,11 +253,19 @@ enum tls_upgrade_verdict tls_upgrade_judge(const struct tls_upgrade *u, bool end
 void tls_upgrade_said(struct tls_upgrade *u, enum fdtape_dir dir, const uint8_t *data, uint64_t len)
 {
 	struct tls_upgrade_said *said = &u->said[dir];
+	size_t room = said->len < sizeof said->bytes ? sizeof said->bytes - said->len : 0;
 
+	/* Programs read an answer byte by byte so as not to take what is TLS: a side's turn ends with the other's. */
+	if (u->speaker != dir || !data) {
+		said->len = 0;
+		room = sizeof said->bytes;
+	}
+	u->speaker = dir;
 	said->hole = !data;
-	said->len = data ? (size_t)len : 0;
-	if (data)
-		memcpy(said->bytes, data, len < sizeof said->bytes ? (size_t)len : sizeof said->bytes);
+	if (data) {
+		memcpy(said->bytes + sizeof said->bytes - room, data, len < room ? (size_t)len : room);
+		said->len += (size_t)len;
+	}
 }
 
 /* Is the word in what was said, in any case? */

@@ -29,10 +29,11 @@ struct tls_upgrade { /* all zero: at the beginning */
 	enum fdtape_dir hello;  /* the direction of the first held piece */
 	bool server_first;      /* its hello is the server's, since the client's is missing */
 	struct tls_upgrade_said {
-		uint8_t bytes[TLS_UPGRADE_SAID]; /* the beginning of the last piece that was in clear */
-		size_t len;                      /* of the piece */
+		uint8_t bytes[TLS_UPGRADE_SAID]; /* the beginning of what this side said last in clear */
+		size_t len;                      /* of all of it, until the other side spoke */
 		bool hole;                       /* and then bytes were missing */
 	} said[2];
+	enum fdtape_dir speaker; /* who spoke last */
 };
 
 enum tls_upgrade_verdict {
