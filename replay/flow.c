@@ -596,6 +596,24 @@ void flow_define(struct play_section *section, const struct fdtape_flow *def)
 	}
 }
 
+bool player_flow_bytes(const struct player_flow *pub, enum fdtape_dir dir, struct tls_stack_bytes *bytes)
+{
+	const struct flow *flow = (const struct flow *)pub;
+
+	if (!flow->tls)
+		return false;
+	*bytes = tls_stack_bytes(flow->tls, dir);
+	return true;
+}
+
+bool player_flow_compared(const struct player_flow *pub, unsigned depth, enum fdtape_dir dir,
+                          struct tls_stack_compared *compared)
+{
+	const struct flow *flow = (const struct flow *)pub;
+
+	return flow->tls && tls_stack_compared(flow->tls, depth, dir, compared);
+}
+
 static void unlink_closing(struct flow *flow)
 {
 	struct player *p = player_of(flow);

@@ -56,6 +56,14 @@ struct player_flow {
 	void *user;     /* the sink's own */
 };
 
+/* What a byte stream's bytes on the fd were, and its plaintext by its two sources (see tls_stack.h); in flow_closed()
+ * that is final. False: it is no byte stream; there is no TLS at that depth. */
+struct tls_stack_bytes;
+struct tls_stack_compared;
+bool player_flow_bytes(const struct player_flow *flow, enum fdtape_dir dir, struct tls_stack_bytes *bytes);
+bool player_flow_compared(const struct player_flow *flow, unsigned depth, enum fdtape_dir dir,
+                          struct tls_stack_compared *compared);
+
 /* A contiguous piece of a byte stream. Pieces of a (flow, dir) come in order, without overlap: each byte of the stream
  * is in one piece, as data or as a hole. Of a plaintext, a hole of len 0 says that an unknown number of bytes is
  * missing. */

@@ -68,8 +68,10 @@ struct tls_info {
 	/* From the ClientHello on, every byte is on the tape and every encrypted record was decrypted, in both
 	 * directions: keys and wire are whole. */
 	bool whole;
-	uint64_t records[2];   /* records seen, by direction */
-	uint64_t decrypted[2]; /* records decrypted and authenticated */
+	uint64_t records[2];         /* records seen, by direction */
+	uint64_t decrypted[2];       /* records decrypted and authenticated */
+	uint64_t decrypted_bytes[2]; /* of the wire: those records, whole */
+	uint64_t open_bytes[2];      /* of the wire: records that are not encrypted, the handshake's first */
 };
 
 /* From where on a direction was what: a step of the flow's timeline. */

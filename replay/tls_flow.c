@@ -628,7 +628,7 @@ static enum outcome handle_open(struct side *s, const uint8_t *record, size_t le
 	}
 }
 
-static enum outcome handle(struct side *s, const uint8_t *record, size_t len, const struct stamp *stamp)
+static enum outcome handle_record(struct side *s, const uint8_t *record, size_t len, const struct stamp *stamp)
 {
 	if (!s->protected)
 		return handle_open(s, record, len, stamp);
@@ -638,6 +638,21 @@ static enum outcome handle(struct side *s, const uint8_t *record, size_t len, co
 		return open_13(s, record, len, stamp);
 	/* For the sake of middleboxes, or an alert from somebody who has no keys yet. */
 	return DONE;
+}
+
+/* The same, and counts its bytes. */
+static enum outcome handle(struct side *s, const uint8_t *record, size_t len, const struct stamp *stamp)
+{
+	struct tls_info *info = s->flow->info;
+	uint64_t decrypted = info->decrypted[s->dir];
+	bool open = record[0] != APPLICATION_DATA && (!s->protected || s->flow->version == 0x0304);
+	enum outcome outcome = handle_record(s, record, len, stamp);
+
+	if (info->decrypted[s->dir] != decrypted)
+		info->decrypted_bytes[s->dir] += len;
+	else if (open && outcome == DONE)
+		info->open_bytes[s->dir] += len;
+	return outcome;
 }
 
 /* Goes on with what waits, as far as that is possible now. */

@@ -30,9 +30,10 @@ struct layer;
 struct side {
 	struct layer *layer;
 	enum fdtape_dir dir;
-	struct plaintext plain; /* when it is TLS */
-	uint64_t passed;        /* bytes of the stream that went on: all but those that are held */
-	uint64_t begins, wall;  /* where the tls_flow began, and when its first byte was carried; wall 0: not yet */
+	struct plaintext plain;                      /* when it is TLS */
+	uint64_t fed, clear, unjudged, kernel_bytes; /* bytes that are no hole: all; what became of them */
+	uint64_t passed;                             /* bytes of the stream that went on: all but those that are held */
+	uint64_t begins, wall; /* where the tls_flow began, and when its first byte was carried; wall 0: not yet */
 	uint64_t clear_at, clear_wall;    /* the first clear byte; wall 0: none yet */
 	uint64_t calls_end;               /* up to where library calls delivered plaintext */
 	bool noted[TLS_SEGMENT_KTLS + 1]; /* segments of the timeline */
@@ -160,6 +161,10 @@ static void tell(struct side *side, const uint8_t *data, uint64_t len, const str
 	}
 	if (data && l->depth == 0 && !tls_flow_may_be_tls(l->tls, side->dir))
 		note(side, TLS_SEGMENT_CLEAR, side->clear_at, side->clear_wall);
+	if (data && l->tls && tls_flow_may_be_tls(l->tls, side->dir))
+		side->unjudged += len;
+	else if (data)
+		side->clear += len;
 	side->passed += len;
 	tls_upgrade_said(&l->upgrade, side->dir, data, len);
 	s->sink.plain(s->sink.context, side->dir, data, len, stamp, l->depth > 0);
@@ -358,7 +363,9 @@ static int layer_feed(struct layer *l, enum fdtape_dir dir, const uint8_t *data,
 	struct side *side = &l->side[dir];
 	int result;
 
+	side->fed += data ? len : 0;
 	if (side->kernel) {
+		side->kernel_bytes += data ? len : 0;
 		result = plaintext_wire(&side->plain, data, len, stamp, emit, side);
 		judge_plaintext(l);
 		return result;
@@ -530,6 +537,21 @@ bool tls_stack_compared(const struct tls_stack *s, unsigned depth, enum fdtape_d
 	                                        .differs = plain->differs,
 	                                        .differs_at = plain->differs_at};
 	return true;
+}
+
+struct tls_stack_bytes tls_stack_bytes(const struct tls_stack *s, enum fdtape_dir dir)
+{
+	const struct layer *l = s->layer[0];
+	const struct side *side = &l->side[dir];
+	struct tls_stack_bytes b = {.clear = side->clear,
+	                            .handshake = l->info->open_bytes[dir],
+	                            .decrypted = l->info->decrypted_bytes[dir],
+	                            .kernel = side->kernel_bytes,
+	                            .unjudged = side->unjudged};
+	uint64_t known = b.clear + b.handshake + b.decrypted + b.kernel + b.unjudged;
+
+	b.sealed = side->fed > known ? side->fed - known : 0;
+	return b;
 }
 
 int tls_stack_finish(struct tls_stack *s)

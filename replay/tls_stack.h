@@ -77,6 +77,17 @@ struct tls_stack_compared {
 bool tls_stack_compared(const struct tls_stack *s, unsigned depth, enum fdtape_dir dir,
                         struct tls_stack_compared *compared);
 
+/* What a direction's bytes on the fd were, as far as they are on the tape. */
+struct tls_stack_bytes {
+	uint64_t clear;
+	uint64_t handshake; /* records that are not encrypted */
+	uint64_t decrypted; /* records that were opened, whole */
+	uint64_t kernel;    /* plaintext of TLS that the kernel does */
+	uint64_t sealed;    /* all else of TLS */
+	uint64_t unjudged;  /* a direction that began with a hole: clear or not */
+};
+struct tls_stack_bytes tls_stack_bytes(const struct tls_stack *s, enum fdtape_dir dir);
+
 /* Nothing more comes from the wire; then, nothing from calls. 0 or -1. */
 int tls_stack_finish(struct tls_stack *s);
 int tls_stack_finish_calls(struct tls_stack *s, const struct stamp *stamp);
