@@ -229,13 +229,19 @@ static void take_secrets(struct flow *library, const struct fdtape_event *event)
 	}
 }
 
-/* Has another living object its calls there? */
+struct flow *bind_taker(const struct flow *socket, unsigned depth)
+{
+	struct flow *by = socket->bound_by[depth] ? map_get(&socket->section->flows, socket->bound_by[depth]) : NULL;
+
+	return by && by->bound == socket->pub.def.id && by->depth == depth ? by : NULL;
+}
+
+/* Has another object proved that its calls belong there? */
 static bool is_taken(const struct flow *socket, unsigned depth, const struct flow *library)
 {
-	const struct flow *by =
-	        socket->bound_by[depth] ? map_get(&socket->section->flows, socket->bound_by[depth]) : NULL;
+	const struct flow *by = bind_taker(socket, depth);
 
-	return by && by != library && by->bound == socket->pub.def.id && by->depth == depth && by->proved;
+	return by && by != library && by->proved;
 }
 
 /* The socket that the object's secrets open. */
@@ -373,28 +379,31 @@ void bind_library(struct flow *library, const struct fdtape_event *event, const 
 
 void bind_last(struct flow *library, const struct stamp *stamp)
 {
+	uint32_t how = TLS_EVIDENCE_SECRET;
 	unsigned depth = 0;
-	struct flow *socket = bind_socket(library) ? NULL : find_opened(library, &depth);
+	struct flow *socket;
 
+	if (bind_socket(library))
+		return;
+	socket = find_opened(library, &depth);
+	if (!socket && (socket = find_wanted(library)))
+		how = 0;
+	if (!socket && (socket = bind_by_lengths(library)))
+		how = TLS_EVIDENCE_LENGTHS;
 	if (socket)
-		bind_to(library, socket, depth, TLS_EVIDENCE_SECRET, stamp);
+		bind_to(library, socket, depth, how, stamp);
 }
 
 void bind_last_of_socket(struct flow *socket, const struct stamp *stamp)
 {
-	for (unsigned depth = 0; depth < TLS_STACK_DEPTH; depth++) {
-		const struct tls_info *info = tls_stack_info(socket->tls, depth);
+	struct flow *library;
 
-		for (size_t i = 0; info && i < info->n_keys; i++) {
-			const struct derived *d =
-			        derived_of(socket->section, info->keys[i].secret, info->keys[i].secret_len);
-
-			for (size_t j = 0; d && j < d->n_libraries; j++) {
-				struct flow *library = map_get(&socket->section->flows, d->libraries[j]);
-
-				if (library)
-					bind_last(library, stamp);
-			}
-		}
-	}
+	if (socket->section->n_libraries == 0 || !tls_stack_is_tls(socket->tls, 0))
+		return;
+	for (unsigned depth = 0; depth < TLS_STACK_DEPTH; depth++)
+		if (bind_taker(socket, depth))
+			return;
+	for (size_t cursor = 0; (library = map_next(&socket->section->flows, &cursor));)
+		if (library->pub.def.kind == FDTAPE_KIND_LIBRARY && library->pub.def.pid == socket->pub.def.pid)
+			bind_last(library, stamp);
 }

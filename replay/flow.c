@@ -242,16 +242,6 @@ void flow_setsockopt(struct flow *flow, const struct fdtape_event *event)
 
 /* ---- what library calls delivered ------------------------------------------------------------------------------- */
 
-/* A piece that a call delivered before it is known which socket it came from: the first ones are often read by the
- * handshake's last system call, and none lies within the call that hands them out. */
-struct held_call {
-	struct held_call *next;
-	uint64_t offset, len;
-	bool hole;
-	struct stamp stamp;
-	uint8_t data[];
-};
-
 static int hold_call(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
 {
 	struct held_call *held = malloc(sizeof *held + (data ? len : 0));
@@ -302,6 +292,7 @@ static void release_held(struct flow *library)
 		free(held);
 	}
 	in->held_bytes = out->held_bytes = HELD_BYTES;
+	library->released = true;
 }
 
 /* The call's bytes join the plaintext of the socket. */
@@ -366,6 +357,10 @@ static void emit_calls(void *context, uint64_t offset, const uint8_t *data, uint
 
 	if (data)
 		library->pub.traffic[lane->dir].captured += len;
+	if (!socket && lane->held_bytes >= HELD_BYTES && !library->released) {
+		bind_last(library, stamp);
+		socket = bind_socket(library);
+	}
 	if (socket) {
 		give_socket(lane, socket, offset, data, len, stamp);
 	} else if (lane->held_bytes < HELD_BYTES) {
@@ -517,6 +512,7 @@ static struct flow *flow_new(struct play_section *section, const struct fdtape_f
 		flow_free(flow);
 		return NULL;
 	}
+	section->n_libraries += def->kind == FDTAPE_KIND_LIBRARY;
 	if (flow->pub.number > section->player->highest)
 		section->player->highest = flow->pub.number;
 	return flow;
@@ -660,6 +656,7 @@ void flow_close(struct flow *flow)
 	if (flow->told && p->sink.flow_closed && !p->stop)
 		p->stop = p->sink.flow_closed(p->sink.context, &flow->pub);
 	unshare(flow);
+	flow->section->n_libraries -= flow->pub.def.kind == FDTAPE_KIND_LIBRARY;
 	map_take(&flow->section->flows, flow->pub.def.id);
 	flow_free(flow);
 }

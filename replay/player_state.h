@@ -27,6 +27,16 @@ enum {
 	FLOW_DERIVED = 8, /* a library object's latest secrets: one handshake's */
 };
 
+/* A piece that a call delivered before it is known which socket it came from: the first ones are often read by the
+ * handshake's last system call, and none lies within the call that hands them out. */
+struct held_call {
+	struct held_call *next;
+	uint64_t offset, len;
+	bool hole;
+	struct stamp stamp;
+	uint8_t data[];
+};
+
 /* One direction of a flow. */
 struct lane {
 	struct flow *flow;
@@ -56,6 +66,7 @@ struct flow {
 	uint64_t bound;                 /* library: id of the socket flow; 0: none */
 	unsigned depth;                 /* library: of the TLS that it is bound to; see tls_stack.h */
 	uint64_t wanted;                /* library: id of the socket flow that SSL_set_fd named; 0: none */
+	bool released;                  /* library: its calls were told as its own: it had its chance to be bound */
 	bool proved;                    /* library: a secret proved it */
 	uint64_t derived[FLOW_DERIVED]; /* library: keys of the section's map of the same name */
 	size_t n_derived;
@@ -78,6 +89,7 @@ struct play_section {
 	struct map flows;     /* by id: struct flow */
 	struct map processes; /* by pid: struct process */
 	struct map threads;   /* by tid: struct thread */
+	size_t n_libraries;   /* of the flows */
 	struct map derived;   /* by a part of a secret: struct derived */
 	struct map sockets;   /* by inode: struct shared_socket */
 	size_t sweep_at;      /* number of processes that calls for sweeping out the dead */
@@ -155,6 +167,12 @@ void bind_opens(struct flow *socket, unsigned depth, const struct tls_key *key);
 void bind_last(struct flow *library, const struct stamp *stamp);
 void bind_last_of_socket(struct flow *socket, const struct stamp *stamp);
 struct flow *bind_socket(const struct flow *library);
+/* The living object whose calls deliver this TLS' plaintext; NULL: none does. */
+struct flow *bind_taker(const struct flow *socket, unsigned depth);
 void bind_release(struct play_section *section);
+
+/* ---- bind_lengths.c ---- */
+/* The one flow whose records have the lengths of the unbound object's calls; NULL: none, or it can't be told. */
+struct flow *bind_by_lengths(const struct flow *library);
 
 #endif

@@ -60,6 +60,7 @@ struct tls_stack {
 	uint32_t pid;
 	struct layer *layer[TLS_STACK_DEPTH];
 	struct tls_timeline timeline;
+	struct tls_lengths lengths[2];
 	bool failed; /* no memory, where nobody could be told */
 };
 
@@ -275,6 +276,8 @@ static int pass(struct layer *l, enum fdtape_dir dir, const uint8_t *data, uint6
 		return clear(side, data, len, stamp);
 	if (data && !side->wall)
 		side->wall = stamp->wall;
+	if (l->depth == 0)
+		tls_lengths_feed(&l->stack->lengths[dir], data, len, stamp);
 	result = tls_flow_feed(l->tls, dir, data, len, stamp);
 	sum_up(l);
 	return result;
@@ -327,6 +330,8 @@ static int turn(struct layer *l)
 	for (int dir = 0; dir < 2; dir++) {
 		l->side[dir].begins = l->side[dir].passed;
 		l->side[dir].wall = 0;
+		if (l->depth == 0)
+			s->lengths[dir] = (struct tls_lengths){0};
 	}
 	if (s->sink.turned)
 		s->sink.turned(s->sink.context);
@@ -515,6 +520,11 @@ const struct tls_info *tls_stack_info(const struct tls_stack *s, unsigned depth)
 	const struct layer *l = layer_at(s, depth);
 
 	return l && (depth == 0 || l->tls) ? l->info : NULL;
+}
+
+const struct tls_lengths *tls_stack_lengths(const struct tls_stack *s, enum fdtape_dir dir)
+{
+	return &s->lengths[dir];
 }
 
 const struct tls_timeline *tls_stack_timeline(const struct tls_stack *s)

@@ -10,6 +10,7 @@
 
 #include "replay/assembly.h"
 #include "replay/tls.h"
+#include "replay/tls_lengths.h"
 #include "replay/tls_store.h"
 
 enum {
@@ -64,6 +65,8 @@ bool tls_stack_may_be_tls(const struct tls_stack *s, unsigned depth);
 bool tls_stack_is_tls(const struct tls_stack *s, unsigned depth);
 /* What is known of the TLS at this depth; NULL: there is none. */
 const struct tls_info *tls_stack_info(const struct tls_stack *s, unsigned depth);
+/* Of the records on the fd. */
+const struct tls_lengths *tls_stack_lengths(const struct tls_stack *s, enum fdtape_dir dir);
 const struct tls_timeline *tls_stack_timeline(const struct tls_stack *s);
 
 /* Two sources of one TLS' plaintext in one direction, byte for byte. */
