@@ -26,7 +26,7 @@ enum {
 	PLAINTEXT_MAX = 16384, /* of a record: RFC 8446, 5.1 */
 	ALERT_BYTES = 2,
 	TICKETS_MAX = 4,    /* NewSessionTickets of a server that come before its first data */
-	RECORDS_NEEDED = 3, /* that were compared */
+	RECORDS_NEEDED = 2, /* that were compared: a request and its answer */
 	PARTIES_MAX = 1024, /* flows and objects of a process that are looked at: there are n^2 pairs */
 };
 

@@ -141,13 +141,13 @@ def crowd(program, text):
 
 
 def node():
-    """node: 200 connections that look alike; secrets tell them all, lengths none wrongly"""
+    """node: 200 connections that look alike: secrets tell them all, lengths none wrongly; events dropped or not"""
     need("node")
     crowd("node", NODE)
 
 
 def asyncio():
-    """Python's asyncio: likewise"""
+    """Python's asyncio: the same"""
     crowd(sys.executable, ASYNCIO)
 
 
