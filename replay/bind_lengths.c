@@ -114,7 +114,8 @@ static enum fit fit_reads(const struct held_call *call, const struct tls_lengths
 			return FIT_NOT;
 		left -= call->len;
 	}
-	return FIT;
+	/* A record of which only a part was read may be another's that is longer. */
+	return left == 0 ? FIT : FIT_MAYBE;
 }
 
 static enum fit fit_direction(const struct flow *library, const struct flow *socket, enum fdtape_dir dir, size_t *n)

@@ -304,6 +304,19 @@ static int release_first(struct layer *l)
 	return result;
 }
 
+/* A plaintext turns to TLS: so its clear beginnings are a part of the timeline, the earlier first. */
+static void note_clear(struct layer *l)
+{
+	int first = l->side[FDTAPE_OUT].clear_wall < l->side[FDTAPE_IN].clear_wall ? FDTAPE_OUT : FDTAPE_IN;
+
+	for (int i = 0; i < 2; i++) {
+		struct side *side = &l->side[i ? !first : first];
+
+		if (side->clear_wall)
+			note(side, TLS_SEGMENT_CLEAR, side->clear_at, side->clear_wall);
+	}
+}
+
 /* The held pieces are TLS: a new tls_flow begins with them. */
 static int turn(struct layer *l)
 {
@@ -321,9 +334,8 @@ static int turn(struct layer *l)
 	l->tls = new_flow(l, false);
 	if (!l->tls)
 		return -1;
-	for (int dir = 0; dir < 2 && l->depth > 0; dir++)
-		if (l->side[dir].clear_wall)
-			note(&l->side[dir], TLS_SEGMENT_CLEAR, l->side[dir].clear_at, l->side[dir].clear_wall);
+	if (l->depth > 0)
+		note_clear(l);
 	l->turned = l->side[0].noted[TLS_SEGMENT_CLEAR] || l->side[1].noted[TLS_SEGMENT_CLEAR];
 	l->agreed = tls_upgrade_agreement(&l->upgrade, client);
 	l->info->evidence |= l->agreed ? TLS_EVIDENCE_UPGRADE : 0;
