@@ -1054,5 +1054,6 @@ int main(void)
 	        cmocka_unit_test(test_bind__calls_deliver_other_bytes__the_place_is_told),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("player_turns", tests, NULL, NULL);
 }
