@@ -52,7 +52,7 @@ struct audit {
 	uint64_t flows, wanting;
 	uint64_t bytes, lost, sealed;
 	uint64_t by_calls; /* bytes that are not decrypted; but calls deliver what is in them */
-	char *tls; /* record.tls of the first section; NULL: not told */
+	char *tls;         /* record.tls of the first section; NULL: not told */
 };
 
 /* ---- processes -------------------------------------------------------------------------------------------------- */

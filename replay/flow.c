@@ -592,6 +592,13 @@ void flow_define(struct play_section *section, const struct fdtape_flow *def)
 	}
 }
 
+enum tls_verdict player_flow_now(const struct player_flow *pub, enum fdtape_dir dir)
+{
+	const struct flow *flow = (const struct flow *)pub;
+
+	return flow->tls ? tls_stack_now(flow->tls, dir) : TLS_VERDICT_UNKNOWN;
+}
+
 bool player_flow_bytes(const struct player_flow *pub, enum fdtape_dir dir, struct tls_stack_bytes *bytes)
 {
 	const struct flow *flow = (const struct flow *)pub;

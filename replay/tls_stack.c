@@ -527,6 +527,17 @@ bool tls_stack_is_tls(const struct tls_stack *s, unsigned depth)
 	return l && (is_tls(l, FDTAPE_IN) || is_tls(l, FDTAPE_OUT));
 }
 
+enum tls_verdict tls_stack_now(const struct tls_stack *s, enum fdtape_dir dir)
+{
+	const struct layer *l = s->layer[0];
+
+	if (is_tls(l, dir))
+		return TLS_VERDICT_TLS;
+	if (tls_upgrade_holds(&l->upgrade, dir) || tls_flow_may_be_tls(l->tls, dir))
+		return TLS_VERDICT_UNKNOWN;
+	return TLS_VERDICT_CLEAR;
+}
+
 const struct tls_info *tls_stack_info(const struct tls_stack *s, unsigned depth)
 {
 	const struct layer *l = layer_at(s, depth);

@@ -63,6 +63,8 @@ int64_t tls_stack_agrees(const struct tls_stack *s, unsigned depth, enum fdtape_
 /* May there be TLS at this depth, is there in any direction? */
 bool tls_stack_may_be_tls(const struct tls_stack *s, unsigned depth);
 bool tls_stack_is_tls(const struct tls_stack *s, unsigned depth);
+/* What a direction's last bytes on the fd were; unknown: not judged, or held until an answer tells. */
+enum tls_verdict tls_stack_now(const struct tls_stack *s, enum fdtape_dir dir);
 /* What is known of the TLS at this depth; NULL: there is none. */
 const struct tls_info *tls_stack_info(const struct tls_stack *s, unsigned depth);
 /* Of the records on the fd. */

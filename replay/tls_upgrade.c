@@ -60,6 +60,11 @@ bool tls_upgrade_pending(const struct tls_upgrade *u)
 	return u->held != NULL;
 }
 
+bool tls_upgrade_holds(const struct tls_upgrade *u, enum fdtape_dir dir)
+{
+	return u->bytes[dir].len > 0;
+}
+
 bool tls_upgrade_begins(const struct tls_upgrade *u, enum fdtape_dir dir, const uint8_t *data, uint64_t len)
 {
 	return data && (begins_hello(data, len, TLS_CLIENT_HELLO) ||

@@ -45,6 +45,8 @@ enum tls_upgrade_verdict {
 
 /* Is anything held? Then every further piece is to be, in its order. */
 bool tls_upgrade_pending(const struct tls_upgrade *u);
+/* Are bytes of this direction held? */
+bool tls_upgrade_holds(const struct tls_upgrade *u, enum fdtape_dir dir);
 /* May a hello begin with this piece? */
 bool tls_upgrade_begins(const struct tls_upgrade *u, enum fdtape_dir dir, const uint8_t *data, uint64_t len);
 /* data NULL: a hole. 0, or -1 without memory. */
