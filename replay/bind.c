@@ -377,21 +377,28 @@ void bind_library(struct flow *library, const struct fdtape_event *event, const 
 		bind_to(library, socket, depth, 0, stamp);
 }
 
-void bind_last(struct flow *library, const struct stamp *stamp)
+/* By what needs no call at hand. */
+static void bind_by_proof(struct flow *library, const struct stamp *stamp)
 {
-	uint32_t how = TLS_EVIDENCE_SECRET;
 	unsigned depth = 0;
 	struct flow *socket;
 
 	if (bind_socket(library))
 		return;
 	socket = find_opened(library, &depth);
-	if (!socket && (socket = find_wanted(library)))
-		how = 0;
-	if (!socket && (socket = bind_by_lengths(library)))
-		how = TLS_EVIDENCE_LENGTHS;
 	if (socket)
-		bind_to(library, socket, depth, how, stamp);
+		bind_to(library, socket, depth, TLS_EVIDENCE_SECRET, stamp);
+	else if ((socket = find_wanted(library)))
+		bind_to(library, socket, 0, 0, stamp);
+}
+
+void bind_last(struct flow *library, const struct stamp *stamp)
+{
+	struct flow *socket;
+
+	bind_by_proof(library, stamp);
+	if (!bind_socket(library) && (socket = bind_flow_by_lengths(library)))
+		bind_to(library, socket, 0, TLS_EVIDENCE_LENGTHS, stamp);
 }
 
 void bind_last_of_socket(struct flow *socket, const struct stamp *stamp)
@@ -405,5 +412,7 @@ void bind_last_of_socket(struct flow *socket, const struct stamp *stamp)
 			return;
 	for (size_t cursor = 0; (library = map_next(&socket->section->flows, &cursor));)
 		if (library->pub.def.kind == FDTAPE_KIND_LIBRARY && library->pub.def.pid == socket->pub.def.pid)
-			bind_last(library, stamp);
+			bind_by_proof(library, stamp);
+	if (!bind_taker(socket, 0) && (library = bind_object_by_lengths(socket)))
+		bind_to(library, socket, 0, TLS_EVIDENCE_LENGTHS, stamp);
 }

@@ -27,7 +27,6 @@ enum {
 	ALERT_BYTES = 2,
 	TICKETS_MAX = 4,    /* NewSessionTickets of a server that come before its first data */
 	RECORDS_NEEDED = 2, /* that were compared: a request and its answer */
-	PARTIES_MAX = 1024, /* flows and objects of a process that are looked at: there are n^2 pairs */
 };
 
 enum fit {
@@ -187,36 +186,55 @@ static bool is_unbound(const struct flow *other, const struct flow *library)
 	       !bind_socket(other) && !other->released;
 }
 
-/* Does any other object of the process fit the flow, or may it? */
-static bool has_rival(const struct flow *library, const struct flow *socket)
+/* The one object of the process that fits the flow, if no other may; NULL: none does, or several may. */
+static struct flow *only_object(const struct flow *socket)
 {
-	struct flow *other;
-	size_t n = 0, compared;
+	struct flow *found = NULL, *object;
+	size_t compared;
 
-	for (size_t cursor = 0; (other = map_next(&library->section->flows, &cursor));) {
-		if (other == library || !is_unbound(other, library))
-			continue;
-		if (++n > PARTIES_MAX || fit_both(other, socket, &compared) != FIT_NOT)
-			return true;
-	}
-	return false;
-}
-
-struct flow *bind_by_lengths(const struct flow *library)
-{
-	struct flow *found = NULL, *socket;
-	size_t n = 0, compared;
-
-	if (!is_unbound(library, library) || !(library->lane[0].held || library->lane[1].held))
-		return NULL;
-	for (size_t cursor = 0; (socket = map_next(&library->section->flows, &cursor));) {
-		enum fit fit = is_candidate(socket, library) ? fit_both(library, socket, &compared) : FIT_NOT;
+	for (size_t cursor = 0; (object = map_next(&socket->section->flows, &cursor));) {
+		enum fit fit = is_unbound(object, socket) ? fit_both(object, socket, &compared) : FIT_NOT;
 
 		if (fit == FIT_NOT)
 			continue;
-		if (found || fit == FIT_MAYBE || compared < RECORDS_NEEDED || ++n > PARTIES_MAX)
+		if (found || fit == FIT_MAYBE || compared < RECORDS_NEEDED)
+			return NULL;
+		found = object;
+	}
+	return found;
+}
+
+/* The one flow of the process that fits the object, likewise. */
+static struct flow *only_flow(const struct flow *object)
+{
+	struct flow *found = NULL, *socket;
+	size_t compared;
+
+	for (size_t cursor = 0; (socket = map_next(&object->section->flows, &cursor));) {
+		enum fit fit = is_candidate(socket, object) ? fit_both(object, socket, &compared) : FIT_NOT;
+
+		if (fit == FIT_NOT)
+			continue;
+		if (found || fit == FIT_MAYBE || compared < RECORDS_NEEDED)
 			return NULL;
 		found = socket;
 	}
-	return found && !has_rival(library, found) ? found : NULL;
+	return found;
+}
+
+struct flow *bind_flow_by_lengths(const struct flow *object)
+{
+	struct flow *socket;
+
+	if (!is_unbound(object, object) || !(object->lane[0].held || object->lane[1].held))
+		return NULL;
+	socket = only_flow(object);
+	return socket && only_object(socket) == object ? socket : NULL;
+}
+
+struct flow *bind_object_by_lengths(const struct flow *socket)
+{
+	struct flow *object = is_candidate(socket, socket) ? only_object(socket) : NULL;
+
+	return object && only_flow(object) == socket ? object : NULL;
 }

@@ -172,7 +172,9 @@ struct flow *bind_taker(const struct flow *socket, unsigned depth);
 void bind_release(struct play_section *section);
 
 /* ---- bind_lengths.c ---- */
-/* The one flow whose records have the lengths of the unbound object's calls; NULL: none, or it can't be told. */
-struct flow *bind_by_lengths(const struct flow *library);
+/* The one flow whose records have the lengths of the unbound object's calls, and the one object whose calls have those of
+ * the flow's records; NULL: none, or it can't be told. */
+struct flow *bind_flow_by_lengths(const struct flow *object);
+struct flow *bind_object_by_lengths(const struct flow *socket);
 
 #endif

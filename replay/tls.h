@@ -92,13 +92,13 @@ struct tls_segment {
 };
 
 enum {
-	TLS_SEGMENTS_MAX = 32
+	TLS_SEGMENTS_MAX =
+	        14 /* each kind once, of both directions, and the kernel's only on the wire: see tls_stack.c */
 };
 
 struct tls_timeline {
 	struct tls_segment segments[TLS_SEGMENTS_MAX];
 	size_t n;
-	uint64_t more; /* segments that found no room */
 };
 
 /* What speaks for the segment: bits of enum tls_evidence. */

@@ -43,8 +43,8 @@ struct side {
 struct layer {
 	struct tls_stack *stack;
 	unsigned depth;
-	struct tls_flow *tls; /* NULL: clear so far */
-	struct tls_info *info, own;
+	struct tls_flow *tls;  /* NULL: clear so far */
+	struct tls_info *info; /* depth 0: the caller's */
 	struct tls_upgrade upgrade;
 	struct side side[2];
 	const char *agreed;
@@ -77,7 +77,11 @@ static struct layer *layer_new(struct tls_stack *s, unsigned depth, struct tls_i
 		return NULL;
 	l->stack = s;
 	l->depth = depth;
-	l->info = info ? info : &l->own;
+	l->info = info ? info : calloc(1, sizeof *info);
+	if (!l->info) {
+		free(l);
+		return NULL;
+	}
 	for (int dir = 0; dir < 2; dir++) {
 		l->side[dir].layer = l;
 		l->side[dir].dir = (enum fdtape_dir)dir;
@@ -93,6 +97,8 @@ static void layer_free(struct layer *l)
 	tls_upgrade_release(&l->upgrade);
 	plaintext_release(&l->side[0].plain);
 	plaintext_release(&l->side[1].plain);
+	if (l->depth > 0)
+		free(l->info);
 	free(l);
 }
 
@@ -104,6 +110,8 @@ static bool is_tls(const struct layer *l, enum fdtape_dir dir)
 
 /* ---- the timeline ----------------------------------------------------------------------------------------------- */
 
+_Static_assert(TLS_SEGMENTS_MAX >= 2 * (2 * TLS_STACK_DEPTH + 1), "room for each segment that can be");
+
 static void note(struct side *side, enum tls_segment_kind kind, uint64_t offset, uint64_t wall)
 {
 	struct layer *l = side->layer;
@@ -112,10 +120,6 @@ static void note(struct side *side, enum tls_segment_kind kind, uint64_t offset,
 	if (side->noted[kind])
 		return;
 	side->noted[kind] = true;
-	if (t->n == TLS_SEGMENTS_MAX) {
-		t->more++;
-		return;
-	}
 	t->segments[t->n++] = (struct tls_segment){.dir = side->dir,
 	                                           .depth = l->depth,
 	                                           .kind = kind,
