@@ -63,6 +63,35 @@ asyncio.run(serve())
 """
 
 
+# Both ends of each connection in one process and one thread: two objects derive each secret, and it opens two flows.
+BOTH = '''
+import asyncio, ssl, sys
+async def answer(r, w):
+    head = await r.readuntil(b'\\r\\n\\r\\n')
+    name = head[5:9]
+    w.write(b'HTTP/1.1 200 OK\\r\\nX-Name: ' + name + b'\\r\\nContent-Length: 4\\r\\n\\r\\n' + name)
+    await w.drain()
+    await r.read()
+    w.close()
+async def one(i, port, context):
+    r, w = await asyncio.open_connection('127.0.0.1', port, ssl=context)
+    local = w.get_extra_info('sockname')[1]
+    w.write(b'GET /%04d HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' % i)
+    await r.readuntil(b'\\r\\n\\r\\n')
+    print('%04d' % i, local, (await r.readexactly(4)).decode())
+    w.close()
+async def all():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[2])
+    server = await asyncio.start_server(answer, '127.0.0.1', 0, ssl=context, backlog=1000)
+    port = server.sockets[0].getsockname()[1]
+    client = ssl.create_default_context()
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    await asyncio.gather(*[one(i, port, client) for i in range(20)])
+asyncio.run(all())
+'''
+
+
 def start_server(folder):
     process = subprocess.Popen([sys.executable, "-c", SERVER, *certificate(folder)], stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL)
@@ -151,4 +180,22 @@ def asyncio():
     crowd(sys.executable, ASYNCIO)
 
 
-main(node, asyncio)
+def both_ends():
+    """asyncio, both ends of 20 connections in one thread: each object finds its own end"""
+    with workspace() as folder:
+        tape = f"{folder}/both.tape"
+        done = record(tape, sys.executable, "-c", BOTH, *certificate(folder))
+        truth = {int(local): name for name, local, _ in (line.split() for line in done.stdout.decode().splitlines())}
+        equal("connections", len(truth), 20)
+        flows = [f for f in sockets(tape) if f["remote"] and f["tls"]["verdict"] == "tls"]
+        equal("ends", collections.Counter((f["role"], f["tls"]["plaintext"]) for f in flows),
+              {("client", "both"): 20, ("server", "both"): 20})
+        names = {f["flow"]: truth[int(f["local" if f["role"] == "client" else "remote"].rsplit(":", 1)[1])] for f in flows}
+        equal("exchanges", sorted((h["role"], h["path"]) for h in json_lines("http", tape)),
+              sorted((f["role"], f"/{names[f['flow']]}") for f in flows))
+        for h in json_lines("http", tape):
+            equal("whose", (h["path"], dict(h["response_headers"])["X-Name"]), (f"/{names[h['flow']]}", names[h["flow"]]))
+        equal("audit", run(os.path.join(BIN, "fdtape-analyze"), "audit", tape, check=False).returncode, 0)
+
+
+main(node, asyncio, both_ends)
