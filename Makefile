@@ -184,10 +184,12 @@ $(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_PARTS)
 $(B)/tests/test_record_%: $(B)/tests/test_record_%.o $(call parts,record) $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format record tests)
 
-# What the suites need besides: a printer of items, and the maker of a golden tape.
-TEST_TOOLS = $(B)/tests/dump $(B)/tests/golden
+# What the suites need besides: a printer of items, one that drops events, and the maker of a golden tape.
+TEST_TOOLS = $(B)/tests/dump $(B)/tests/drop $(B)/tests/golden
 $(B)/tests/dump: $(B)/tests/dump.o $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format tests)
+$(B)/tests/drop: $(B)/tests/drop.o $(LIB)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format)
 $(B)/tests/golden: $(B)/testdata/golden.o $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format)
 

@@ -35,6 +35,7 @@ int view_flows(struct options *options);
 int view_log(struct options *options);
 int view_http(struct options *options);
 int view_stream(struct options *options);
+int view_audit(struct options *options);
 int view_verify(struct options *options);
 int verify_repair(struct options *options);
 int export_pcapng(struct options *options);

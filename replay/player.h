@@ -49,10 +49,23 @@ struct player_flow {
 	uint64_t peers;
 	struct fdtape_address first_peer;
 	struct tls_info tls; /* up to now, final in flow_closed() */
-	uint64_t bound;      /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
+	/* From where on it was clear or TLS, in the order in which that was found out; NULL: it is no byte stream. */
+	const struct tls_timeline *timeline;
+	uint64_t bound; /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
 	                                       * deliver; 0: none was found, then they are pieces of this flow */
-	void *user;          /* the sink's own */
+	void *user;     /* the sink's own */
 };
+
+/* What the bytes were that a direction of a byte stream carried last: clear or TLS; unknown while what may be the
+ * beginning of TLS waits for its answer, and of what is no byte stream. */
+enum tls_verdict player_flow_now(const struct player_flow *flow, enum fdtape_dir dir);
+/* What a byte stream's bytes on the fd were, and its plaintext by its two sources (see tls_stack.h); in flow_closed()
+ * that is final. False: it is no byte stream; there is no TLS at that depth. */
+struct tls_stack_bytes;
+struct tls_stack_compared;
+bool player_flow_bytes(const struct player_flow *flow, enum fdtape_dir dir, struct tls_stack_bytes *bytes);
+bool player_flow_compared(const struct player_flow *flow, unsigned depth, enum fdtape_dir dir,
+                          struct tls_stack_compared *compared);
 
 /* A contiguous piece of a byte stream. Pieces of a (flow, dir) come in order, without overlap: each byte of the stream
  * is in one piece, as data or as a hole. Of a plaintext, a hole of len 0 says that an unknown number of bytes is

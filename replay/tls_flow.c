@@ -148,6 +148,7 @@ static enum outcome opened(struct tls_side *s, const struct tls_opened *o, size_
 
 	tls_note(t, TLS_EVIDENCE_AEAD);
 	t->info->decrypted[s->dir]++;
+	t->info->decrypted_bytes[s->dir] += record_len;
 	s->protected = true;
 	s->given_up = false;
 	s->attempts = 0;
@@ -255,7 +256,7 @@ static enum outcome handle_open(struct tls_side *s, const struct tls_record *rec
 	}
 }
 
-static enum outcome handle(struct tls_side *s, const struct tls_record *record, const struct stamp *stamp)
+static enum outcome handle_record(struct tls_side *s, const struct tls_record *record, const struct stamp *stamp)
 {
 	if (!s->protected)
 		return handle_open(s, record, stamp);
@@ -263,6 +264,19 @@ static enum outcome handle(struct tls_side *s, const struct tls_record *record, 
 	if (s->flow->version == 0x0304 && record->header[0] != TLS_APPLICATION_DATA)
 		return DONE;
 	return handle_protected(s, record, stamp);
+}
+
+/* The same, and counts the bytes of one that is not encrypted. */
+static enum outcome handle(struct tls_side *s, const struct tls_record *record, const struct stamp *stamp)
+{
+	struct tls_info *info = s->flow->info;
+	uint64_t decrypted = info->decrypted[s->dir];
+	bool open = record->header[0] != TLS_APPLICATION_DATA && (!s->protected || s->flow->version == 0x0304);
+	enum outcome outcome = handle_record(s, record, stamp);
+
+	if (open && outcome == DONE && info->decrypted[s->dir] == decrypted)
+		info->open_bytes[s->dir] += TLS_RECORD_HEADER + record->len;
+	return outcome;
 }
 
 /* ---- the queue -------------------------------------------------------------------------------------------------- */
