@@ -107,6 +107,7 @@ int main(void)
 	        cmocka_unit_test(no_file),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
