@@ -113,8 +113,11 @@ int main(void)
 
 #else
 
+#include <stdio.h>
+
 int main(void)
 {
+	puts("ok 1 - functions behind wrappers # SKIP known on x86-64 only\n1..1");
 	return 0;
 }
 
