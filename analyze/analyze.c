@@ -15,6 +15,7 @@ enum key {
 	KEY_WIRE,
 	KEY_REPAIR,
 	KEY_RAW,
+	KEY_LOG_FORMAT,
 	KEY_OUTPUT = 'o',
 };
 
@@ -22,6 +23,8 @@ static const struct cli_option options_table[] = {
         {CLI_FIRST_KEY, NULL, NULL, "Output:"},
         {KEY_JSON, "json", NULL, "JSON Lines, one object a line, stable keys"},
         {KEY_OUTPUT, "output", "FILE", "write to FILE, which only its owner can read"},
+        {CLI_FIRST_KEY, NULL, NULL, "For log:"},
+        {KEY_LOG_FORMAT, "log-format", "text|json|qtap", "qtap: the lines of qtap's --bpf-trace"},
         {CLI_FIRST_KEY, NULL, NULL, "For stream (--wire also for pcapng):"},
         {KEY_DIR, "dir", "in|out|both", "what the process read, what it wrote, or both (default)"},
         {KEY_WIRE, "wire", NULL, "what the fd carried, without decrypting it"},
@@ -40,6 +43,7 @@ enum takes {
 	TAKES_STREAM = 1 << 1, /* --dir, --raw */
 	TAKES_WIRE = 1 << 2,
 	TAKES_REPAIR = 1 << 3,
+	TAKES_LOG_FORMAT = 1 << 4,
 };
 
 static const struct view {
@@ -51,7 +55,7 @@ static const struct view {
         {"summary", view_summary, TAKES_JSON, "the page to read first (default)"},
         {"info", view_info, TAKES_JSON, "who recorded what, where and when; totals; loss"},
         {"flows", view_flows, TAKES_JSON, "one line a flow: a socket's life on a file descriptor"},
-        {"log", view_log, TAKES_JSON, "one line a call, in the order in which they happened"},
+        {"log", view_log, TAKES_JSON | TAKES_LOG_FORMAT, "one line a call, in the order in which they happened"},
         {"http", view_http, TAKES_JSON, "one line a request with its response"},
         {"stream", view_stream, TAKES_STREAM | TAKES_WIRE, "the bytes of one flow (--flow N), decrypted"},
         {"audit", view_audit, TAKES_JSON, "what the wire decrypts to against what library calls delivered"},
@@ -113,6 +117,15 @@ static void parse_dir(struct options *o, const char *value)
 	o->dirs[FDTAPE_OUT] = strcmp(value, "in") != 0;
 	if (o->dirs[FDTAPE_IN] && o->dirs[FDTAPE_OUT] && strcmp(value, "both") != 0)
 		say_and_exit(CLI_USAGE, "option '--dir' takes in, out or both, not '%s'", value);
+}
+
+static void parse_log_format(struct options *o, const char *value)
+{
+	o->log_qtap = strcmp(value, "qtap") == 0;
+	if (strcmp(value, "json") == 0)
+		o->json = true;
+	else if (!o->log_qtap && strcmp(value, "text") != 0)
+		say_and_exit(CLI_USAGE, "option '--log-format' takes text, json or qtap, not '%s'", value);
 }
 
 static void open_tapes(struct options *o, const char *const *names, size_t n)
@@ -207,6 +220,10 @@ static void take_option(struct command *c, struct options *o, const struct cli *
 		o->raw = true;
 		c->given |= TAKES_STREAM;
 		break;
+	case KEY_LOG_FORMAT:
+		parse_log_format(o, cli->value);
+		c->given |= TAKES_LOG_FORMAT;
+		break;
 	case KEY_WIRE:
 		o->wire = true;
 		c->given |= TAKES_WIRE;
@@ -243,10 +260,13 @@ static void parse(struct command *c, struct options *o, int argc, char **argv)
 	wrong = c->given & ~c->view->takes;
 	if (wrong)
 		say_and_exit(CLI_USAGE, "view '%s' does not take %s; try '" TOOL " --help'", c->view->name,
-		             wrong & TAKES_JSON     ? "--json"
-		             : wrong & TAKES_STREAM ? "--dir or --raw"
-		             : wrong & TAKES_REPAIR ? "--repair"
-		                                    : "--wire");
+		             wrong & TAKES_JSON         ? "--json"
+		             : wrong & TAKES_STREAM     ? "--dir or --raw"
+		             : wrong & TAKES_REPAIR     ? "--repair"
+		             : wrong & TAKES_LOG_FORMAT ? "--log-format"
+		                                        : "--wire");
+	if (o->json && o->log_qtap)
+		say_and_exit(CLI_USAGE, "--json and --log-format qtap are two forms; choose one");
 }
 
 int main(int argc, char **argv)

@@ -25,6 +25,7 @@ struct options {
 	bool wire;     /* stream, pcapng: what the fd carried */
 	bool raw;      /* stream: the exact bytes */
 	bool repair;   /* verify: write a sound tape */
+	bool log_qtap; /* log: lines as qtap writes them */
 	bool terminal; /* out is one */
 	int error;     /* errno of the first write that failed, when it was noticed on the way */
 };

@@ -109,3 +109,10 @@ void js_line(FILE *out, json_t *object)
 	fputc('\n', out);
 	json_decref(object);
 }
+
+void js_line_spaced(FILE *out, json_t *object)
+{
+	json_dumpf(object, out, 0);
+	fputc('\n', out);
+	json_decref(object);
+}

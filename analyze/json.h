@@ -36,5 +36,7 @@ json_t *js_hex(const uint8_t *bytes, size_t len);
 
 /* Writes the object as a line and releases it. */
 void js_line(FILE *out, json_t *object);
+/* The same with a space behind each comma and colon, as others write it. */
+void js_line_spaced(FILE *out, json_t *object);
 
 #endif

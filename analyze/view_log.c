@@ -6,6 +6,7 @@
 
 #include "analyze/alloc.h"
 #include "analyze/json.h"
+#include "analyze/log_line.h"
 #include "analyze/open_flows.h"
 #include "analyze/text.h"
 #include "analyze/words.h"
@@ -17,81 +18,32 @@
  * were looked at. So each line waits for the next call, and then says what the call itself has shown: the write that
  * carries a ClientHello is "ssl", not "unknown". Lines of fixed columns, one at a time: a log may be long.
  */
-enum {
-	PROCESS_WIDTH = 18
-};
-
-struct line {
-	struct fdtape_event event; /* without its data; its peer is the line's */
-	struct fdtape_address peer;
-	uint64_t wall, number;
-	const struct player_flow *flow; /* NULL: none. Of a library call, the socket's when it is known */
-	int32_t fd;
-	char *exe; /* full path; NULL: no line waits */
-	char process[WORDS_PROCESS_MAX];
-};
-
 struct log {
 	struct play play;
-	struct line waiting;
+	struct log_line waiting;
 	struct open_flows open;
 	char date[TEXT_TIME_MAX]; /* of the last line */
 	bool headed;
 };
 
-/* What is known of the fd's encryption at this point of time, in the words of qtap's logs. */
-enum ssl {
-	SSL_NONE,    /* the call carries no bytes of a flow */
-	SSL_UNKNOWN, /* no bytes yet to judge by */
-	SSL_YES,
-	SSL_NOT,
-	SSL_PLAIN,   /* a library call's plaintext */
-	SSL_NO_CONN, /* no connection: a file, a pipe, or an fd that is not known */
-};
-
 static const char *const ssl_words[] = {
-        [SSL_NONE] = "-",      [SSL_UNKNOWN] = "unknown", [SSL_YES] = "ssl",
-        [SSL_NOT] = "not ssl", [SSL_PLAIN] = "plain",     [SSL_NO_CONN] = "no conn",
+        [LOG_SSL_NONE] = "-",      [LOG_SSL_UNKNOWN] = "unknown", [LOG_SSL_YES] = "ssl",
+        [LOG_SSL_NOT] = "not ssl", [LOG_SSL_PLAIN] = "plain",     [LOG_SSL_NO_CONN] = "no conn",
 };
-
-static enum ssl ssl_of(const struct line *line)
-{
-	enum tls_verdict now;
-
-	if (!fdtape_call_carries(line->event.call))
-		return SSL_NONE;
-	if (line->event.call >= FDTAPE_CALL_SSL_READ)
-		return SSL_PLAIN;
-	if (!line->flow || line->flow->def.kind != FDTAPE_KIND_SOCKET)
-		return SSL_NO_CONN;
-	now = player_flow_now(line->flow, line->event.dir == FDTAPE_OUT ? FDTAPE_OUT : FDTAPE_IN);
-	switch (line->flow->tls.verdict) {
-	case TLS_VERDICT_UNKNOWN:
-		return SSL_UNKNOWN;
-	case TLS_VERDICT_CLEAR:
-		/* What looks like the beginning of TLS, and has no answer yet, is not called clear. */
-		return line->flow->timeline && now == TLS_VERDICT_UNKNOWN ? SSL_UNKNOWN : SSL_NOT;
-	case TLS_VERDICT_TLS:
-		return SSL_YES;
-	case TLS_VERDICT_MIXED:
-		return now == TLS_VERDICT_TLS ? SSL_YES : now == TLS_VERDICT_CLEAR ? SSL_NOT : SSL_UNKNOWN;
-	}
-	return SSL_UNKNOWN;
-}
 
 /* The log line that qtap writes for the same: "process_data (not ssl)". NULL: none. */
-static const char *process_data(enum ssl ssl)
+static const char *process_data(enum log_ssl ssl)
 {
 	switch (ssl) {
-	case SSL_YES:
-	case SSL_PLAIN:
+	case LOG_SSL_YES:
+	case LOG_SSL_PLAIN:
 		return "process_data (ssl)";
-	case SSL_NOT:
+	case LOG_SSL_NOT:
 		return "process_data (not ssl)";
-	case SSL_NO_CONN:
+	case LOG_SSL_NO_CONN:
 		return "process_data (conn_info = NULL)";
-	case SSL_NONE:
-	case SSL_UNKNOWN:
+	case LOG_SSL_NONE:
+	case LOG_SSL_UNKNOWN:
 		break;
 	}
 	return NULL;
@@ -108,11 +60,11 @@ static json_t *flags_array(uint32_t flags)
 	return array;
 }
 
-static void put_object(FILE *out, const struct line *line)
+static void put_object(FILE *out, const struct log_line *line)
 {
 	const struct fdtape_event *e = &line->event;
 	char text[TEXT_ADDRESS_MAX];
-	enum ssl ssl = ssl_of(line);
+	enum log_ssl ssl = log_ssl_of(line);
 	bool data = fdtape_call_carries(e->call), ended = !(e->flags & FDTAPE_EVENT_PENDING);
 	json_t *object = js_object();
 
@@ -130,7 +82,8 @@ static void put_object(FILE *out, const struct line *line)
 	/* As in qtap's logs: 0 is what was read, 1 what was written. */
 	js_set(object, "direction", data ? js_number(e->dir) : js_null());
 	js_set(object, "ssl",
-	       ssl == SSL_NONE || ssl == SSL_UNKNOWN || ssl == SSL_NO_CONN ? js_null() : js_bool(ssl != SSL_NOT));
+	       ssl == LOG_SSL_NONE || ssl == LOG_SSL_UNKNOWN || ssl == LOG_SSL_NO_CONN ? js_null()
+	                                                                               : js_bool(ssl != LOG_SSL_NOT));
 	js_set(object, "process_data", js_plain(process_data(ssl)));
 	js_set(object, "result", ended ? js_signed(e->result) : js_null());
 	js_set(object, "errno",
@@ -176,7 +129,7 @@ static const char *bytes_text(char out[static WORDS_RESULT_MAX], const struct fd
 	return out;
 }
 
-static void put_peer(FILE *out, const struct line *line, enum ssl ssl)
+static void put_peer(FILE *out, const struct log_line *line, enum log_ssl ssl)
 {
 	char address[TEXT_ADDRESS_MAX];
 	const struct fdtape_flow *def = line->flow ? &line->flow->def : NULL;
@@ -191,7 +144,7 @@ static void put_peer(FILE *out, const struct line *line, enum ssl ssl)
 		cli_put_string(out, def->name);
 	else if (line->event.call == FDTAPE_CALL_EXEC)
 		cli_put_string(out, line->exe);
-	else if (ssl == SSL_NO_CONN)
+	else if (ssl == LOG_SSL_NO_CONN)
 		fputs("conn_info = NULL", out);
 	else
 		fputc('-', out);
@@ -201,24 +154,24 @@ static void put_peer(FILE *out, const struct line *line, enum ssl ssl)
 		fputs("  (peek)", out);
 }
 
-static void put_text(struct log *view, const struct line *line)
+static void put_text(struct log *view, const struct log_line *line)
 {
 	FILE *out = view->play.options->out;
 	char clock[TEXT_CLOCK_MAX], date[TEXT_TIME_MAX], call[WORDS_CALL_MAX], result[WORDS_RESULT_MAX];
 	char fd[TEXT_NUMBER_MAX] = "-";
-	enum ssl ssl = ssl_of(line);
+	enum log_ssl ssl = log_ssl_of(line);
 	bool data = fdtape_call_carries(line->event.call) && line->event.result >= 0;
 
 	if (!view->headed)
-		fprintf(out, "%-15s %-*s %4s %-18s %12s %-3s %-7s %s\n", "TIME (UTC)", PROCESS_WIDTH, "PROCESS", "FD",
-		        "CALL", "BYTES", "DIR", "TLS", "PEER");
+		fprintf(out, "%-15s %-*s %4s %-18s %12s %-3s %-7s %s\n", "TIME (UTC)", LOG_PROCESS_WIDTH, "PROCESS",
+		        "FD", "CALL", "BYTES", "DIR", "TLS", "PEER");
 	view->headed = true;
 	if (strcmp(text_date(date, line->wall), view->date) != 0)
 		fprintf(out, "%s\n", strcpy(view->date, date));
 	if (line->fd >= 0)
 		snprintf(fd, sizeof fd, "%" PRId32, line->fd);
-	fprintf(out, "%s %-*s %4s %-18s %12s %-3s %-7s ", text_clock(clock, line->wall), PROCESS_WIDTH, line->process,
-	        fd, words_call(call, line->event.call), bytes_text(result, &line->event),
+	fprintf(out, "%s %-*s %4s %-18s %12s %-3s %-7s ", text_clock(clock, line->wall), LOG_PROCESS_WIDTH,
+	        line->process, fd, words_call(call, line->event.call), bytes_text(result, &line->event),
 	        data ? words_dir(line->event.dir) : "-", ssl_words[ssl]);
 	put_peer(out, line, ssl);
 	fputc('\n', out);
@@ -227,13 +180,15 @@ static void put_text(struct log *view, const struct line *line)
 /* Prints the line that waits, if one does. */
 static void flush_line(struct log *view)
 {
-	struct line *line = &view->waiting;
+	struct log_line *line = &view->waiting;
 
 	if (!line->exe)
 		return;
 	line->flow = open_flows_socket(&view->open, line->flow);
 	line->fd = line->event.fd < 0 && line->flow ? line->flow->def.fd : line->event.fd;
-	if (view->play.options->json)
+	if (view->play.options->log_qtap)
+		log_qtap_put(view->play.options->out, line);
+	else if (view->play.options->json)
 		put_object(view->play.options->out, line);
 	else
 		put_text(view, line);
@@ -244,10 +199,12 @@ static void flush_line(struct log *view)
 static int on_call(void *context, const struct player_call *call)
 {
 	struct log *view = context;
-	struct line *line = &view->waiting;
+	struct log_line *line = &view->waiting;
 
+	if (view->play.options->log_qtap && log_qtap_adds(line, call->event))
+		return 0;
 	flush_line(view);
-	*line = (struct line){
+	*line = (struct log_line){
 	        .event = *call->event,
 	        .wall = call->wall,
 	        .number = call->number,
@@ -259,7 +216,7 @@ static int on_call(void *context, const struct player_call *call)
 		line->peer = *line->event.peer;
 		line->event.peer = &line->peer;
 	}
-	words_process_cut(line->process, call->process, PROCESS_WIDTH);
+	words_process_cut(line->process, call->process, LOG_PROCESS_WIDTH);
 	return 0;
 }
 
