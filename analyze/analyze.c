@@ -16,6 +16,7 @@ enum key {
 	KEY_REPAIR,
 	KEY_RAW,
 	KEY_LOG_FORMAT,
+	KEY_BY,
 	KEY_OUTPUT = 'o',
 };
 
@@ -25,6 +26,8 @@ static const struct cli_option options_table[] = {
         {KEY_OUTPUT, "output", "FILE", "write to FILE, which only its owner can read"},
         {CLI_FIRST_KEY, NULL, NULL, "For log:"},
         {KEY_LOG_FORMAT, "log-format", "text|json|qtap", "qtap: the lines of qtap's --bpf-trace"},
+        {CLI_FIRST_KEY, NULL, NULL, "For stats:"},
+        {KEY_BY, "by", "process|call|peer|path", "one table, with all rows and histograms"},
         {CLI_FIRST_KEY, NULL, NULL, "For stream (--wire also for pcapng):"},
         {KEY_DIR, "dir", "in|out|both", "what the process read, what it wrote, or both (default)"},
         {KEY_WIRE, "wire", NULL, "what the fd carried, without decrypting it"},
@@ -44,6 +47,7 @@ enum takes {
 	TAKES_WIRE = 1 << 2,
 	TAKES_REPAIR = 1 << 3,
 	TAKES_LOG_FORMAT = 1 << 4,
+	TAKES_BY = 1 << 5,
 };
 
 static const struct view {
@@ -57,6 +61,7 @@ static const struct view {
         {"flows", view_flows, TAKES_JSON, "one line a flow: a socket's life on a file descriptor"},
         {"log", view_log, TAKES_JSON | TAKES_LOG_FORMAT, "one line a call, in the order in which they happened"},
         {"http", view_http, TAKES_JSON, "one line a request with its response"},
+        {"stats", view_stats, TAKES_JSON | TAKES_BY, "counts, rates and latencies by process, call, peer and path"},
         {"stream", view_stream, TAKES_STREAM | TAKES_WIRE, "the bytes of one flow (--flow N), decrypted"},
         {"audit", view_audit, TAKES_JSON, "what the wire decrypts to against what library calls delivered"},
         {"verify", view_verify, TAKES_JSON | TAKES_REPAIR, "check the file itself: every block's checksum"},
@@ -126,6 +131,23 @@ static void parse_log_format(struct options *o, const char *value)
 		o->json = true;
 	else if (!o->log_qtap && strcmp(value, "text") != 0)
 		say_and_exit(CLI_USAGE, "option '--log-format' takes text, json or qtap, not '%s'", value);
+}
+
+static void parse_by(struct options *o, const char *value)
+{
+	static const char *const words[N_STATS_BYS] = {
+	        [STATS_BY_PROCESS] = "process",
+	        [STATS_BY_CALL] = "call",
+	        [STATS_BY_PEER] = "peer",
+	        [STATS_BY_PATH] = "path",
+	};
+
+	for (int by = 0; by < N_STATS_BYS; by++)
+		if (strcmp(value, words[by]) == 0) {
+			o->stats_by = (enum stats_by)by;
+			return;
+		}
+	say_and_exit(CLI_USAGE, "option '--by' takes process, call, peer or path, not '%s'", value);
 }
 
 static void open_tapes(struct options *o, const char *const *names, size_t n)
@@ -220,6 +242,10 @@ static void take_option(struct command *c, struct options *o, const struct cli *
 		o->raw = true;
 		c->given |= TAKES_STREAM;
 		break;
+	case KEY_BY:
+		parse_by(o, cli->value);
+		c->given |= TAKES_BY;
+		break;
 	case KEY_LOG_FORMAT:
 		parse_log_format(o, cli->value);
 		c->given |= TAKES_LOG_FORMAT;
@@ -264,6 +290,7 @@ static void parse(struct command *c, struct options *o, int argc, char **argv)
 		             : wrong & TAKES_STREAM     ? "--dir or --raw"
 		             : wrong & TAKES_REPAIR     ? "--repair"
 		             : wrong & TAKES_LOG_FORMAT ? "--log-format"
+		             : wrong & TAKES_BY         ? "--by"
 		                                        : "--wire");
 	if (o->json && o->log_qtap)
 		say_and_exit(CLI_USAGE, "--json and --log-format qtap are two forms; choose one");
@@ -271,7 +298,8 @@ static void parse(struct command *c, struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.out = stdout, .name = "standard output", .dirs = {true, true}};
+	struct options options = {
+	        .out = stdout, .name = "standard output", .dirs = {true, true}, .stats_by = N_STATS_BYS};
 	struct command command;
 	int status;
 

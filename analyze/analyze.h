@@ -13,6 +13,14 @@
 #include "replay/inputs.h"
 #include "replay/player.h"
 
+enum stats_by { /* what a table of stats is by */
+	STATS_BY_PROCESS,
+	STATS_BY_CALL,
+	STATS_BY_PEER,
+	STATS_BY_PATH,
+	N_STATS_BYS
+};
+
 /* What the command line asked for. */
 struct options {
 	struct inputs inputs;
@@ -21,13 +29,14 @@ struct options {
 	const char *name; /* of it, for messages */
 	bool json;
 	bool verbose;
-	bool dirs[2];  /* stream: by enum fdtape_dir */
-	bool wire;     /* stream, pcapng: what the fd carried */
-	bool raw;      /* stream: the exact bytes */
-	bool repair;   /* verify: write a sound tape */
-	bool log_qtap; /* log: lines as qtap writes them */
-	bool terminal; /* out is one */
-	int error;     /* errno of the first write that failed, when it was noticed on the way */
+	bool dirs[2];           /* stream: by enum fdtape_dir */
+	bool wire;              /* stream, pcapng: what the fd carried */
+	bool raw;               /* stream: the exact bytes */
+	bool repair;            /* verify: write a sound tape */
+	bool log_qtap;          /* log: lines as qtap writes them */
+	enum stats_by stats_by; /* stats: N_STATS_BYS when none was named */
+	bool terminal;          /* out is one */
+	int error;              /* errno of the first write that failed, when it was noticed on the way */
 };
 
 int view_info(struct options *options);
@@ -35,6 +44,7 @@ int view_summary(struct options *options);
 int view_flows(struct options *options);
 int view_log(struct options *options);
 int view_http(struct options *options);
+int view_stats(struct options *options);
 int view_stream(struct options *options);
 int view_audit(struct options *options);
 int view_verify(struct options *options);
