@@ -16,7 +16,7 @@
  * several events (CONTINUED) is one; one whose begin or end was not seen is counted, but has no time.
  *
  * A peer is the other end that the process chose to talk to, with its port; of those that came to it, their address
- * alone, because each connection has another port. A path is the request target up to its query.
+ * alone, because each connection has another port. Calls on a socket before it has a peer have none. A path is the request target up to its query.
  */
 
 const char *stats_what_word(enum stats_what what)
@@ -71,6 +71,20 @@ static struct stats_group *group_of(struct stats_table *t, const char *key, uint
 	return &t->groups[low];
 }
 
+/* The process image's. */
+static struct stats_group *process_group(struct stats_table *table, const struct player_process *process)
+{
+	char *name = text_escape_string(*process->exe ? process->exe : process->comm);
+	struct stats_group *group;
+
+	text_cut(name, STATS_KEY_MAX - 1);
+	group = group_of(table, name, process->pid);
+	if (group)
+		group->comm = !*process->exe;
+	free(name);
+	return group;
+}
+
 static int by_count(const void *x, const void *y)
 {
 	const struct stats_group *a = x, *b = y;
@@ -87,16 +101,6 @@ void stats_sort(struct stats_table *table)
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------------------- */
-
-static const char *process_key(char out[static STATS_KEY_MAX], const struct player_process *process)
-{
-	char *name = text_escape_string(*process->exe ? process->exe : process->comm);
-
-	text_cut(name, STATS_KEY_MAX - 1);
-	snprintf(out, STATS_KEY_MAX, "%s", *name ? name : "?");
-	free(name);
-	return out;
-}
 
 /* NULL: it has no peer that is known. */
 static const char *peer_key(char out[static TEXT_ADDRESS_MAX], const struct player_flow *flow,
@@ -171,7 +175,7 @@ static int on_call(void *context, const struct player_call *call)
 	struct stats *s = context;
 	struct stats_table *tables = s->tables[STATS_CALLS];
 	const struct fdtape_event *e = call->event;
-	char key[STATS_KEY_MAX], name[WORDS_CALL_MAX], address[TEXT_ADDRESS_MAX];
+	char name[WORDS_CALL_MAX], address[TEXT_ADDRESS_MAX];
 	uint64_t end = call->wall > UINT64_MAX - e->duration ? UINT64_MAX : call->wall + e->duration;
 	const char *peer;
 
@@ -184,7 +188,7 @@ static int on_call(void *context, const struct player_call *call)
 		return 0;
 	add_call(&s->total[STATS_CALLS], e);
 	if (tables[STATS_BY_PROCESS].wanted)
-		add_call(group_of(&tables[STATS_BY_PROCESS], process_key(key, call->process), call->process->pid), e);
+		add_call(process_group(&tables[STATS_BY_PROCESS], call->process), e);
 	peer = tables[STATS_BY_PEER].wanted ? peer_key(address, call->flow, e->peer) : NULL;
 	if (peer)
 		add_call(group_of(&tables[STATS_BY_PEER], peer, 0), e);
@@ -215,7 +219,7 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 	const char *peer = peer_key(address, flow, NULL);
 
 	add_request(&s->total[STATS_REQUESTS], flow, x);
-	add_request(group_of(&tables[STATS_BY_PROCESS], process_key(key, flow->process), flow->process->pid), flow, x);
+	add_request(process_group(&tables[STATS_BY_PROCESS], flow->process), flow, x);
 	if (peer)
 		add_request(group_of(&tables[STATS_BY_PEER], peer, 0), flow, x);
 	add_request(group_of(&tables[STATS_BY_PATH], path_key(key, x), flow->role), flow, x);

@@ -17,6 +17,7 @@ enum {
 struct stats_group {
 	char *key;             /* escaped */
 	uint32_t tag;          /* process: its pid; path: the role (enum fdtape_role) */
+	bool comm;             /* process: its executable is not known, the key is the kernel's name for it */
 	uint64_t count;        /* calls, requests */
 	uint64_t failed;       /* calls with an error; requests with a status of 400 and over, or without an answer */
 	uint64_t unanswered;   /* requests: of them without an answer */

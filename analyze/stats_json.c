@@ -59,7 +59,7 @@ static void set_names(json_t *object, enum stats_by by, const struct stats_group
 	switch (by) {
 	case STATS_BY_PROCESS:
 		js_set(object, "pid", others ? js_null() : js_number(g->tag));
-		js_set(object, "exe", js_plain(g->key));
+		js_set(object, "exe", js_plain(g->comm ? NULL : g->key));
 		break;
 	case STATS_BY_CALL:
 		js_set(object, "call", js_plain(g->key));

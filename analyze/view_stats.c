@@ -38,7 +38,7 @@ static const char *name_text(char out[static STATS_KEY_MAX + 64], enum stats_by 
 	if (!g->key)
 		return "(others)";
 	if (by == STATS_BY_PROCESS)
-		snprintf(out, STATS_KEY_MAX + 64, "%s[%" PRIu32 "]", text_base(g->key), g->tag);
+		snprintf(out, STATS_KEY_MAX + 64, "%s[%" PRIu32 "]", *g->key ? text_base(g->key) : "?", g->tag);
 	else if (by == STATS_BY_PATH && !*g->key)
 		return "(request not seen)";
 	else
@@ -129,10 +129,13 @@ static void put_histogram(FILE *out, const char *head, const struct histogram *h
 		most = rows[i].count > most ? rows[i].count : most;
 	fprintf(out, "\n%s\n", head);
 	for (size_t i = 0; i < n; i++) {
-		if (n > HISTOGRAM_LINES && !rows[i].count) {
-			if (rows[i - 1].count)
-				fprintf(out, "%9s\n", "...");
-			continue;
+		size_t empty = 0;
+
+		while (!rows[i + empty].count) /* the last row is not empty */
+			empty++;
+		if (empty > 2) {
+			fprintf(out, "%9s\n", "...");
+			i += empty;
 		}
 		fprintf(out, "%9s - %-9s %8" PRIu64, text_duration(from, rows[i].from),
 		        text_duration(to, rows[i].to + (rows[i].to < UINT64_MAX)), rows[i].count);
@@ -151,7 +154,8 @@ static void put_histograms(const struct stats *s, const struct stats_table *t, e
 
 		snprintf(head, sizeof head, "%s%s%s", name_text(name, by, g), by == STATS_BY_PATH ? ", " : "",
 		         by == STATS_BY_PATH ? words_role(g->tag) : "");
-		put_histogram(o->out, head, &g->time);
+		if (g->time.count > 1 || o->verbose)
+			put_histogram(o->out, head, &g->time);
 	}
 }
 
