@@ -11,7 +11,7 @@
 #include "map.h"
 #include "replay/plaintext.h"
 #include "replay/player.h"
-#include "replay/proto.h"
+#include "replay/proto/proto.h"
 #include "replay/timeline.h"
 #include "replay/tls_flow.h"
 #include "replay/tls_store.h"
@@ -46,7 +46,7 @@ struct flow {
 	struct lane lane[2];
 	struct flow_peers peers;
 	struct tls_flow *tls; /* NULL: not a byte stream */
-	void *http;
+	struct protos *protos; /* NULL: nothing was carried yet, or nobody asks for messages */
 	uint64_t bound; /* library: id of the socket flow; 0: none */
 	bool chosen;
 	bool told;       /* flow_opened() was called */

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "replay/proto.h"
+#include "replay/proto/proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
