@@ -23,7 +23,8 @@ enum {
 };
 
 /* In the order in which they are asked. */
-static const struct proto *const known[] = {&proto_http1, &proto_http2};
+static const struct proto *const known[] = {&proto_http1, &proto_http2, &proto_pgsql,
+                                            &proto_mysql, &proto_redis, &proto_dns};
 
 enum {
 	KNOWN = sizeof known / sizeof *known
@@ -60,6 +61,8 @@ static bool is_wanted(const struct proto *proto, const struct proto_sink *sink)
 		return sink->http || sink->websocket;
 	if (proto == &proto_http2)
 		return sink->http;
+	if (proto == &proto_dns)
+		return sink->dns;
 	return sink->sql;
 }
 
@@ -233,9 +236,13 @@ static int feed_unknown(struct protos *p, int dir, const uint8_t *data, uint64_t
 /* Datagrams: only one protocol of those is known, and it judges each for itself. */
 static int feed_datagram(struct protos *p, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
 {
-	(void)dir, (void)data, (void)len, (void)stamp;
-	give_up(p);
-	return 0;
+	if (!p->sink.dns) {
+		give_up(p);
+		return 0;
+	}
+	p->proto = &proto_dns;
+	p->state = proto_dns.open(&p->flow, &p->sink);
+	return p->state ? p->proto->feed(p->state, dir, data, len, stamp) : -1;
 }
 
 int protos_feed(struct protos *p, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
