@@ -52,7 +52,7 @@ struct table_row *http_row(const struct player_flow *flow, const struct http_exc
 	struct table_row *row = table_row_new();
 	char text[TEXT_SIZE_MAX], *request = http_request_text(x);
 
-	message_row_begin(row, flow, flow->role, x->start);
+	message_row_begin(row, flow, message_role(flow, x->dir), x->start);
 	if (x->status)
 		table_row_addf(row, "%d", x->status);
 	else

@@ -6,6 +6,13 @@
 #include "analyze/text.h"
 #include "analyze/words.h"
 
+uint32_t message_role(const struct player_flow *flow, int dir)
+{
+	if (flow->role != FDTAPE_ROLE_UNKNOWN || dir < 0)
+		return flow->role;
+	return dir == FDTAPE_OUT ? FDTAPE_ROLE_CLIENT : FDTAPE_ROLE_SERVER;
+}
+
 void message_row_begin(struct table_row *row, const struct player_flow *flow, uint32_t role, uint64_t wall)
 {
 	char text[WORDS_PROCESS_MAX];

@@ -9,7 +9,9 @@
 #include "analyze/table.h"
 #include "replay/player.h"
 
-/* TIME (UTC), FLOW, PROCESS, ROLE (enum fdtape_role: the flow's, or what the message tells). `wall` 0: not known. */
+/* The flow's role (enum fdtape_role); where it is not known, that of who asks (dir 1), or is asked (0). */
+uint32_t message_role(const struct player_flow *flow, int dir);
+/* TIME (UTC), FLOW, PROCESS, ROLE (enum fdtape_role). `wall` 0: not known. */
 void message_row_begin(struct table_row *row, const struct player_flow *flow, uint32_t role, uint64_t wall);
 /* A cell with the time between the two; "-" when one is not known. */
 void message_row_span(struct table_row *row, uint64_t from, uint64_t to);

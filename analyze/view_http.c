@@ -66,7 +66,7 @@ static json_t *sha256_text(const struct http_message *message)
 
 static json_t *exchange_object(const struct player_flow *flow, const struct http_exchange *x)
 {
-	json_t *object = message_object(flow, flow->role);
+	json_t *object = message_object(flow, message_role(flow, x->dir));
 
 	js_set(object, "version", js_text(x->version));
 	js_set(object, "stream", x->stream >= 0 ? js_signed(x->stream) : js_null());

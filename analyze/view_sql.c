@@ -24,7 +24,7 @@ static const struct table_column columns[] = {
 
 static json_t *command_object(const struct player_flow *flow, const struct sql_command *c)
 {
-	json_t *object = message_object(flow, flow->role);
+	json_t *object = message_object(flow, message_role(flow, c->dir));
 	char *text = c->text ? text_escape(c->text, c->len) : NULL;
 
 	js_set(object, "protocol", js_plain(c->protocol));
@@ -81,7 +81,7 @@ static void put_row(struct sql *view, const struct player_flow *flow, const stru
 	struct table_row *row = table_row_new();
 	char *text = command_text(c), *error;
 
-	message_row_begin(row, flow, flow->role, c->start ? c->start : c->first_byte);
+	message_row_begin(row, flow, message_role(flow, c->dir), c->start ? c->start : c->first_byte);
 	table_row_add(row, c->protocol);
 	if (c->rows >= 0)
 		table_row_addf(row, "%" PRId64, c->rows);

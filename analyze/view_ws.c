@@ -51,7 +51,7 @@ static const uint8_t *payload(const struct websocket_message *m, size_t *len)
 
 static json_t *message_line(const struct player_flow *flow, const struct websocket_message *m)
 {
-	json_t *object = message_object(flow, flow->role);
+	json_t *object = message_object(flow, message_role(flow, m->from_client == (m->dir == FDTAPE_OUT)));
 	size_t len;
 	const uint8_t *data = payload(m, &len);
 	char *text = m->decoded && m->opcode != WEBSOCKET_BINARY ? text_escape(data, len) : NULL;
@@ -81,7 +81,7 @@ static void put_row(struct ws *view, const struct player_flow *flow, const struc
 	const uint8_t *data;
 	size_t len;
 
-	message_row_begin(row, flow, flow->role, m->start);
+	message_row_begin(row, flow, message_role(flow, m->from_client == (m->dir == FDTAPE_OUT)), m->start);
 	table_row_add(row, words_dir((uint32_t)m->dir));
 	table_row_add(row, type_word(m->opcode));
 	table_row_add(row, m->decoded ? text_size(size, m->bytes) : "-");

@@ -34,6 +34,7 @@ struct http_message {
 /* A request and its response as seen by one process. */
 struct http_exchange {
 	const char *version;   /* of the request, "HTTP/1.1"; the response's when the request was not seen */
+	int dir;               /* of the request, enum fdtape_dir: 1, the process sent it; -1: not known */
 	int64_t stream;        /* HTTP/2 stream; -1 for HTTP/1 */
 	const char *method;    /* NULL when the request was not seen or decoded, as the next three */
 	const char *target;    /* as sent */

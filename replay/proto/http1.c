@@ -176,6 +176,7 @@ static void tell_first(struct http1 *h)
 	told->scheme =
 	        h->flow.tls->verdict == TLS_VERDICT_TLS || h->flow.tls->verdict == TLS_VERDICT_MIXED ? "https" : "http";
 	told->complete = told->request.complete && told->response.complete;
+	told->dir = h->half[1].kind == REQUESTS || h->half[0].kind == RESPONSES;
 	if (h->sink.http)
 		h->sink.http(h->sink.context, told);
 	for (int i = 0; i < 2; i++)

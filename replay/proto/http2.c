@@ -238,6 +238,7 @@ static void fill(const struct http2 *h, struct stream *s)
 	const char *status;
 	bool tls = h->flow.tls->verdict == TLS_VERDICT_TLS || h->flow.tls->verdict == TLS_VERDICT_MIXED;
 
+	x->dir = h->client;
 	x->method = pseudo(request, ":method");
 	x->target = pseudo(request, ":path");
 	x->scheme = pseudo(request, ":scheme");

@@ -294,7 +294,7 @@ static int on_command(struct mysql *m, const struct lane *lane)
 		sql_tell(&m->queue, false);
 	if (!m->pipelined)
 		m->answers_next = true;
-	p = sql_push(&m->queue, kind, lane->since);
+	p = sql_push(&m->queue, kind, m->client, lane->since);
 	if (!p)
 		return -1;
 	p->op = command;

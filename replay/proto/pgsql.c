@@ -158,7 +158,7 @@ static struct sql_pending *push(struct pgsql *g, enum op op, const char *kind, c
 		pop(g, false);
 	if (!g->pipelined)
 		g->answers_next = true;
-	p = sql_push(&g->queue, kind, lane->since);
+	p = sql_push(&g->queue, kind, g->client, lane->since);
 	if (p) {
 		p->op = op;
 		p->told.bytes_sent = lane->len;

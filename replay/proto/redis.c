@@ -75,7 +75,7 @@ static int begin_command(struct redis *r, struct lane *lane)
 		lose(r, lane);
 		return 0;
 	}
-	r->command = sql_push(&r->queue, "command", lane->since);
+	r->command = sql_push(&r->queue, "command", r->client, lane->since);
 	return r->command ? 0 : -1;
 }
 

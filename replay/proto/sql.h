@@ -19,6 +19,7 @@ struct sql_command {
 	const char *protocol; /* "pgsql", "mysql", "redis" */
 	/* How it was sent: "query", "prepare", "execute", "call", ...; of Redis "command". Never NULL. */
 	const char *kind;
+	int dir;          /* that carried it, enum fdtape_dir: 1, the process sent it */
 	const char *text; /* the statement; of Redis its words with spaces between. NULL: not known; may hold NULs */
 	size_t len;
 	bool cut; /* the text was longer */

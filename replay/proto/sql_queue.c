@@ -8,7 +8,7 @@ static void pending_free(struct sql_pending *p)
 	free(p);
 }
 
-struct sql_pending *sql_push(struct sql_queue *q, const char *kind, uint64_t wall)
+struct sql_pending *sql_push(struct sql_queue *q, const char *kind, int dir, uint64_t wall)
 {
 	struct sql_pending *p = calloc(1, sizeof *p);
 
@@ -17,6 +17,7 @@ struct sql_pending *sql_push(struct sql_queue *q, const char *kind, uint64_t wal
 	q->pipelined |= q->n > 0;
 	p->told.protocol = q->protocol;
 	p->told.kind = kind;
+	p->told.dir = dir;
 	p->told.rows = -1;
 	p->told.start = wall;
 	if (q->last)

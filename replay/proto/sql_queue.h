@@ -34,8 +34,9 @@ struct sql_queue { /* all but sink zero: empty */
 	bool pipelined; /* a command was sent before the one before it was answered */
 };
 
-/* A new command at the end of the queue, begun at that time. `kind` is a constant. NULL without memory. */
-struct sql_pending *sql_push(struct sql_queue *queue, const char *kind, uint64_t wall);
+/* A new command at the end of the queue, which that direction carried from that time on. `kind` is a constant. NULL
+ * without memory. */
+struct sql_pending *sql_push(struct sql_queue *queue, const char *kind, int dir, uint64_t wall);
 /* Adds to the command's text, as much as there is room for. 0 or -1. */
 int sql_text(struct sql_pending *pending, const void *text, size_t len);
 /* Tells the first command of the queue and takes it out. */
