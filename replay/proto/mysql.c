@@ -590,6 +590,15 @@ static int feed(struct mysql *m, struct lane *lane, const uint8_t *data, size_t 
 
 /* ---- the protocol ----------------------------------------------------------------------------------------------- */
 
+/* The client's answer to the greeting: it is the first packet where the greeting was not within the TLS connection. */
+static bool is_login(const uint8_t *data, size_t len)
+{
+	static const uint8_t filler[19];
+
+	return len >= 36 && (get32(data) & PACKET_MAX) >= 32 && (data[3] == 1 || data[3] == 2) &&
+	       memcmp(data + 13, filler, sizeof filler) == 0;
+}
+
 /* The server's greeting: protocol version 10, and the server's in digits. */
 static enum proto_guess mysql_guess(const uint8_t *data, size_t len, bool middle)
 {
@@ -597,6 +606,10 @@ static enum proto_guess mysql_guess(const uint8_t *data, size_t len, bool middle
 
 	if (middle)
 		return is_query(data, len) ? PROTO_YES : PROTO_NO;
+	if (is_login(data, len))
+		return PROTO_YES;
+	if (len >= 4 && len < 36 && data[2] == 0 && (data[3] == 1 || data[3] == 2))
+		return PROTO_MAYBE;
 	if (len < 7)
 		return (len < 3 || data[2] == 0) && (len < 4 || data[3] == 0) && (len < 5 || data[4] == 10) &&
 		                       (len < 6 || (data[5] >= '0' && data[5] <= '9'))
@@ -609,13 +622,25 @@ static enum proto_guess mysql_guess(const uint8_t *data, size_t len, bool middle
 	               : PROTO_NO;
 }
 
+/* The first bytes: the server greets, or it has done so before this connection's plaintext began. */
+static void begin(struct mysql *m, int dir, const uint8_t *data, size_t len)
+{
+	bool login = len >= 4 && (data[3] == 1 || data[3] == 2);
+
+	m->client = login ? dir : !dir;
+	if (login && m->lane[!dir].n_head == 0) {
+		m->greeting = false;
+		m->login = true;
+	}
+}
+
 static int mysql_feed(void *state, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
 {
 	struct mysql *m = state;
 	struct lane *lane = &m->lane[dir];
 
 	if (data && m->client < 0 && lane->state == PACKETS)
-		m->client = mysql_guess(data, len, false) == PROTO_NO ? dir : !dir; /* the server greets */
+		begin(m, dir, data, len);
 	if (data)
 		return feed(m, lane, data, len, stamp);
 	if (lane->state != PACKETS)
