@@ -394,11 +394,17 @@ static int make_inflater(struct lane *lane)
 	return 0;
 }
 
+static void drop_inflater(struct lane *lane)
+{
+	if (lane->inflater)
+		nghttp2_hd_inflate_del(lane->inflater);
+	lane->inflater = NULL;
+}
+
 /* What header blocks put into the table is not known any more. */
 static void lose_table(struct lane *lane)
 {
-	nghttp2_hd_inflate_del(lane->inflater);
-	lane->inflater = NULL;
+	drop_inflater(lane);
 	lane->table_lost = true;
 	lane->block_broken = lane->in_block;
 }
@@ -973,7 +979,7 @@ static void http2_free(void *state)
 		stream_free(h, s);
 	}
 	for (int i = 0; i < 2; i++) {
-		nghttp2_hd_inflate_del(h->lane[i].inflater);
+		drop_inflater(&h->lane[i]);
 		fields_release(&h->lane[i].block);
 	}
 	http_hashes_release(&h->hashes);
