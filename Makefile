@@ -70,7 +70,7 @@ pkgs_format  := libzstd libxxhash
 pkgs_record  := libbpf libelf libcap-ng libseccomp
 pkgs_replay  := libcrypto libnghttp2 zlib
 pkgs_analyze := jansson libcrypto
-pkgs_tests   := cmocka jansson libssl libcrypto
+pkgs_tests   := cmocka libnghttp2 zlib jansson libssl libcrypto
 pkgs_testdata := libzstd
 
 cflags = $(shell $(PKG_CONFIG) --cflags $(foreach p,$(1),$(pkgs_$(p))))

@@ -27,7 +27,7 @@ json_t *js_array(void)
 
 void js_set(json_t *object, const char *key, json_t *value)
 {
-	if (json_object_set_new(object, key, value) != 0)
+	if (json_object_set_new_nocheck(object, key, value) != 0)
 		check(NULL);
 }
 
@@ -60,7 +60,7 @@ json_t *js_signed(int64_t value)
 
 json_t *js_plain(const char *text)
 {
-	return text ? check(json_string(text)) : json_null();
+	return text ? check(json_string_nocheck(text)) : json_null();
 }
 
 json_t *js_text(const char *text)

@@ -340,7 +340,7 @@ static void end_side(struct stream *s, struct side *side, struct http2 *h, uint6
 	struct http_message *message = is_request ? &s->told.request : &s->told.response;
 
 	side->done = true;
-	message->complete = message->seen && message->body_whole && !side->head.unknown;
+	message->complete = message->seen && message->body_whole && !side->head.unknown && !side->trailers.unknown;
 	http_body_end(&side->body, &h->hashes);
 	if (!is_request)
 		s->told.end = wall;
