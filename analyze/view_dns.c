@@ -18,7 +18,7 @@ struct dns {
 };
 
 static const struct table_column columns[] = {
-        {"TIME (UTC)", false}, {"FLOW", true},  {"PROCESS", false}, {"ROLE", false},  {"TYPE", false},
+        {"TIME (UTC)", false}, {"FLOW", true},  {"PROCESS", false}, {"ROLE", false},   {"TYPE", false},
         {"CODE", false},       {"TOTAL", true}, {"NAME", false},    {"ANSWER", false},
 };
 

@@ -61,7 +61,8 @@ static char *command_text(const struct sql_command *c)
 	if (c->text) {
 		line = alloc_new(c->len + 1, 1);
 		for (size_t i = 0; i < c->len; i++) {
-			bool space = c->text[i] == '\n' || c->text[i] == '\r' || c->text[i] == '\t' || c->text[i] == ' ';
+			bool space =
+			        c->text[i] == '\n' || c->text[i] == '\r' || c->text[i] == '\t' || c->text[i] == ' ';
 
 			if (!space)
 				line[n++] = c->text[i];

@@ -18,8 +18,8 @@ struct ws {
 };
 
 static const struct table_column columns[] = {
-        {"TIME (UTC)", false}, {"FLOW", true},  {"PROCESS", false}, {"ROLE", false},    {"DIR", false},
-        {"TYPE", false},       {"SIZE", true},  {"WIRE", true},     {"MESSAGE", false},
+        {"TIME (UTC)", false}, {"FLOW", true}, {"PROCESS", false}, {"ROLE", false},    {"DIR", false},
+        {"TYPE", false},       {"SIZE", true}, {"WIRE", true},     {"MESSAGE", false},
 };
 
 static const char *type_word(unsigned opcode)

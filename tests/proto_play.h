@@ -81,7 +81,11 @@ static inline void add_word(struct told *t, const char *key, const char *value, 
 		return;
 	add(t, " %s=", key);
 	for (size_t i = 0; i < len; i++)
-		add(t, value[i] == ' ' ? "_" : value[i] > ' ' && value[i] < 127 ? "%c" : "\\x%02x", (unsigned char)value[i]);
+		add(t,
+		    value[i] == ' '                    ? "_"
+		    : value[i] > ' ' && value[i] < 127 ? "%c"
+		                                       : "\\x%02x",
+		    (unsigned char)value[i]);
 }
 
 static inline void add_string(struct told *t, const char *key, const char *value)
@@ -202,7 +206,8 @@ static inline struct told play_talk(const struct talk *talk, bool datagrams, con
 		size_t at = place[turn->dir], end = at + turn->bytes.len, from = end, to = end;
 
 		place[turn->dir] = end;
-		if (how->hole_len && how->hole_dir == turn->dir && how->hole_at < end && how->hole_at + how->hole_len > at) {
+		if (how->hole_len && how->hole_dir == turn->dir && how->hole_at < end &&
+		    how->hole_at + how->hole_len > at) {
 			from = how->hole_at > at ? how->hole_at : at;
 			to = how->hole_at + how->hole_len < end ? how->hole_at + how->hole_len : end;
 		}
@@ -241,6 +246,9 @@ static inline bool has_word(const char *text, const char *word, size_t len)
 	return false;
 }
 
+/* Where the hole is, for messages. */
+static struct play_how now_played;
+
 /* Every line that is complete is true, word for word, and every other one says nothing that is not; `counts` are the
  * keys whose values may be less. */
 static inline size_t check_true(const char *found, const char *truth, const char *counts)
@@ -257,7 +265,9 @@ static inline size_t check_true(const char *found, const char *truth, const char
 		p += len;
 		if (strstr(line, " complete\n")) {
 			if (!strstr(truth, line))
-				fail_msg("told: %snot among:\n%s", line, truth);
+				fail_msg("hole of %zu%s at %zu of direction %d, told: %snot among:\n%s",
+				         now_played.hole_len, now_played.unknown ? " (unknown)" : "",
+				         now_played.hole_at, now_played.hole_dir, line, truth);
 			complete++;
 			continue;
 		}
@@ -273,7 +283,9 @@ static inline size_t check_true(const char *found, const char *truth, const char
 				continue;
 			word[key] = n > key ? '=' : '\0';
 			if (!has_word(truth, word, n))
-				fail_msg("told: %s in: %snot in:\n%s", word, line, truth);
+				fail_msg("hole of %zu%s at %zu of direction %d, told: %s in: %snot in:\n%s",
+				         now_played.hole_len, now_played.unknown ? " (unknown)" : "",
+				         now_played.hole_at, now_played.hole_dir, word, line, truth);
 		}
 	}
 	return complete;
@@ -281,7 +293,8 @@ static inline size_t check_true(const char *found, const char *truth, const char
 
 /* A hole of every length up to `longest` at every place of both directions: what is told is true. How many complete
  * messages were told, of all plays together, and in *plays how many those were. */
-static inline size_t check_holes(const struct talk *talk, const char *truth, const char *counts, size_t longest, size_t *plays)
+static inline size_t check_holes(const struct talk *talk, const char *truth, const char *counts, size_t longest,
+                                 size_t *plays)
 {
 	size_t complete = 0;
 
@@ -298,6 +311,7 @@ static inline size_t check_holes(const struct talk *talk, const char *truth, con
 					        .hole_dir = dir, .hole_at = at, .hole_len = len, .unknown = unknown};
 					struct told t = play_talk(talk, false, &how);
 
+					now_played = how;
 					complete += check_true(t.text, truth, counts);
 					++*plays;
 				}

@@ -10,11 +10,12 @@
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-static void frame(struct talk *talk, int dir, uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t len)
+static void frame(struct talk *talk, int dir, uint8_t type, uint8_t flags, uint32_t stream, const void *payload,
+                  size_t len)
 {
-	const uint8_t head[9] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8),     (uint8_t)len,
-	                         type,                 flags,                   (uint8_t)(stream >> 24),
-	                         (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
+	const uint8_t head[9] = {
+	        (uint8_t)(len >> 16),    (uint8_t)(len >> 8),     (uint8_t)len,           type,           flags,
+	        (uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
 
 	say(talk, dir, head, sizeof head);
 	say(talk, dir, payload, len);
@@ -53,10 +54,12 @@ static void rfc7541(struct talk *talk)
 	};
 	static const char *const responses[] = {
 	        "3fe101" /* the table's size, 256: RFC 7541, 6.3 */
-	        "488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff6e919d29ad171863c78f0b97c8e9ae82ae43"
+	        "488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff6e919d29ad171863c78f0b97c8e9ae82"
+	        "ae43"
 	        "d3",
 	        "4883640effc1c0bf",
-	        "88c16196d07abe941054d444a8200595040b8166e084a62d1bffc05a839bd9ab77ad94e7821dd7f2e6c7b335dfdfcd5b3960d5af27"
+	        "88c16196d07abe941054d444a8200595040b8166e084a62d1bffc05a839bd9ab77ad94e7821dd7f2e6c7b335dfdfcd5b3960d5"
+	        "af27"
 	        "087f3672c1ab270fb5291f9587316065c003ed4ee5b1063d5007",
 	};
 	uint8_t block[256];
@@ -68,17 +71,17 @@ static void rfc7541(struct talk *talk)
 }
 
 /* As the RFC lists them; no body: e3b0. */
-#define RFC_1                                                                                                          \
-	"http stream=1 method=GET authority=www.example.com path=/ status=302 request=0:e3b0 cache-control=private "   \
+#define RFC_1                                                                                                        \
+	"http stream=1 method=GET authority=www.example.com path=/ status=302 request=0:e3b0 cache-control=private " \
 	"date=Mon,_21_Oct_2013_20:13:21_GMT location=https://www.example.com response=0:e3b0 complete\n"
-#define RFC_2                                                                                                          \
-	"http stream=3 method=GET authority=www.example.com path=/ status=307 cache-control=no-cache request=0:e3b0 "  \
-	"cache-control=private date=Mon,_21_Oct_2013_20:13:21_GMT location=https://www.example.com response=0:e3b0 "   \
+#define RFC_2                                                                                                         \
+	"http stream=3 method=GET authority=www.example.com path=/ status=307 cache-control=no-cache request=0:e3b0 " \
+	"cache-control=private date=Mon,_21_Oct_2013_20:13:21_GMT location=https://www.example.com response=0:e3b0 "  \
 	"complete\n"
-#define RFC_3                                                                                                          \
-	"http stream=5 method=GET authority=www.example.com path=/index.html status=200 custom-key=custom-value "      \
-	"request=0:e3b0 cache-control=private date=Mon,_21_Oct_2013_20:13:22_GMT location=https://www.example.com "    \
-	"content-encoding=gzip set-cookie=foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU;_max-age=3600;_version=1 response=0:e3b0 "   \
+#define RFC_3                                                                                                        \
+	"http stream=5 method=GET authority=www.example.com path=/index.html status=200 custom-key=custom-value "    \
+	"request=0:e3b0 cache-control=private date=Mon,_21_Oct_2013_20:13:22_GMT location=https://www.example.com "  \
+	"content-encoding=gzip set-cookie=foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU;_max-age=3600;_version=1 response=0:e3b0 " \
 	"complete\n"
 
 static void test_http2__examples_of_rfc_7541__are_decoded(void **state)
@@ -152,15 +155,19 @@ static void rich(struct talk *talk)
 	begin(talk);
 
 	/* POST with a body in two frames, the first padded; priority and padding on HEADERS. */
-	n = deflate_block(client, block, (nghttp2_nv[]){pair(":method", "POST"), pair(":scheme", "http"), pair(":authority", "a.b"),
-	                                                pair(":path", "/one"), pair("x-a", "1")}, 5);
+	n = deflate_block(client, block,
+	                  (nghttp2_nv[]){pair(":method", "POST"), pair(":scheme", "http"), pair(":authority", "a.b"),
+	                                 pair(":path", "/one"), pair("x-a", "1")},
+	                  5);
 	memcpy(padded, (uint8_t[]){3, 0, 0, 0, 0, 16}, 6);
 	memcpy(padded + 6, block, n);
 	memset(padded + 6 + n, 0, 3);
 	frame(talk, TO_SERVER, 1, 0x2c, 1, padded, n + 9);
 	/* Another request, its block in three frames. */
-	n = deflate_block(client, block, (nghttp2_nv[]){pair(":method", "GET"), pair(":scheme", "http"), pair(":authority", "a.b"),
-	                                                pair(":path", "/two"), pair("x-a", "2")}, 5);
+	n = deflate_block(client, block,
+	                  (nghttp2_nv[]){pair(":method", "GET"), pair(":scheme", "http"), pair(":authority", "a.b"),
+	                                 pair(":path", "/two"), pair("x-a", "2")},
+	                  5);
 	frame(talk, TO_SERVER, 1, 0x01, 3, block, 2);
 	frame(talk, TO_SERVER, 9, 0x00, 3, block + 2, 1);
 	frame(talk, TO_SERVER, 9, 0x04, 3, block + 3, n - 3);
@@ -172,8 +179,10 @@ static void rich(struct talk *talk)
 	frame(talk, TO_CLIENT, 1, 0x04, 3, block, n);
 	/* A push, promised on stream 3. */
 	memcpy(block, "\0\0\0\2", 4);
-	n = 4 + deflate_block(server, padded, (nghttp2_nv[]){pair(":method", "GET"), pair(":scheme", "http"),
-	                                                     pair(":authority", "a.b"), pair(":path", "/pushed")}, 4);
+	n = 4 + deflate_block(server, padded,
+	                      (nghttp2_nv[]){pair(":method", "GET"), pair(":scheme", "http"), pair(":authority", "a.b"),
+	                                     pair(":path", "/pushed")},
+	                      4);
 	memcpy(block + 4, padded, n - 4);
 	frame(talk, TO_CLIENT, 5, 0x04, 3, block, n);
 	n = deflate_block(server, block, (nghttp2_nv[]){pair(":status", "200"), pair("x-b", "three")}, 2);
@@ -190,26 +199,30 @@ static void rich(struct talk *talk)
 	frame(talk, TO_CLIENT, 1, 0x05, 3, block, n);
 
 	/* One that the client gives up, and one that the server refuses. */
-	n = deflate_block(client, block, (nghttp2_nv[]){pair(":method", "GET"), pair(":scheme", "http"), pair(":authority", "a.b"),
-	                                                pair(":path", "/three")}, 4);
+	n = deflate_block(client, block,
+	                  (nghttp2_nv[]){pair(":method", "GET"), pair(":scheme", "http"), pair(":authority", "a.b"),
+	                                 pair(":path", "/three")},
+	                  4);
 	frame(talk, TO_SERVER, 1, 0x05, 5, block, n);
 	frame(talk, TO_SERVER, 3, 0, 5, "\0\0\0\10", 4);
-	n = deflate_block(client, block, (nghttp2_nv[]){pair(":method", "GET"), pair(":scheme", "http"), pair(":authority", "a.b"),
-	                                                pair(":path", "/four")}, 4);
+	n = deflate_block(client, block,
+	                  (nghttp2_nv[]){pair(":method", "GET"), pair(":scheme", "http"), pair(":authority", "a.b"),
+	                                 pair(":path", "/four")},
+	                  4);
 	frame(talk, TO_SERVER, 1, 0x05, 7, block, n);
 	frame(talk, TO_CLIENT, 7, 0, 0, "\0\0\0\5\0\0\0\7", 8);
 	nghttp2_hd_deflate_del(client);
 	nghttp2_hd_deflate_del(server);
 }
 
-#define RICH                                                                                                           \
-	"http stream=1 method=POST authority=a.b path=/one status=200 x-a=1 request=11:b94d x-b=one "                  \
-	"response=11:b94d complete\n"                                                                                  \
-	"http stream=2 method=GET authority=a.b path=/pushed status=200 request=0:e3b0 x-b=two response=5:2cf2 "       \
-	"pushed complete\n"                                                                                            \
-	"http stream=3 method=GET authority=a.b path=/two status=200 x-a=2 request=0:e3b0 x-b=three x-sum=abc "        \
-	"response=5:2cf2 complete\n"                                                                                   \
-	"http stream=5 method=GET authority=a.b path=/three request=0:e3b0 reset=CANCEL\n"                             \
+#define RICH                                                                                                     \
+	"http stream=1 method=POST authority=a.b path=/one status=200 x-a=1 request=11:b94d x-b=one "            \
+	"response=11:b94d complete\n"                                                                            \
+	"http stream=2 method=GET authority=a.b path=/pushed status=200 request=0:e3b0 x-b=two response=5:2cf2 " \
+	"pushed complete\n"                                                                                      \
+	"http stream=3 method=GET authority=a.b path=/two status=200 x-a=2 request=0:e3b0 x-b=three x-sum=abc "  \
+	"response=5:2cf2 complete\n"                                                                             \
+	"http stream=5 method=GET authority=a.b path=/three request=0:e3b0 reset=CANCEL\n"                       \
 	"http stream=7 method=GET authority=a.b path=/four request=0:e3b0 reset=REFUSED_STREAM\n"
 
 static void test_http2__all_kinds_of_frames__are_understood(void **state)
@@ -272,16 +285,20 @@ static void test_http2__grpc__messages_and_status_are_counted(void **state)
 	assert_int_equal(nghttp2_hd_deflate_new(&client, 4096), 0);
 	assert_int_equal(nghttp2_hd_deflate_new(&server, 4096), 0);
 	begin(&talk);
-	n = deflate_block(client, block, (nghttp2_nv[]){pair(":method", "POST"), pair(":scheme", "http"), pair(":path", "/s.S/M"),
-	                                                pair("content-type", "application/grpc+proto")}, 4);
+	n = deflate_block(client, block,
+	                  (nghttp2_nv[]){pair(":method", "POST"), pair(":scheme", "http"), pair(":path", "/s.S/M"),
+	                                 pair("content-type", "application/grpc+proto")},
+	                  4);
 	frame(&talk, TO_SERVER, 1, 0x04, 1, block, n);
 	/* Three messages, one of them empty, cut in the middle of a prefix. */
 	frame(&talk, TO_SERVER, 0, 0, 1, "\0\0\0\0\2ab\0\0\0", 10);
 	frame(&talk, TO_SERVER, 0, 1, 1, "\0\0\1\0\0\0\1x", 8);
-	n = deflate_block(server, block, (nghttp2_nv[]){pair(":status", "200"), pair("content-type", "application/grpc")}, 2);
+	n = deflate_block(server, block,
+	                  (nghttp2_nv[]){pair(":status", "200"), pair("content-type", "application/grpc")}, 2);
 	frame(&talk, TO_CLIENT, 1, 0x04, 1, block, n);
 	frame(&talk, TO_CLIENT, 0, 0, 1, "\0\0\0\0\1y", 6);
-	n = deflate_block(server, block, (nghttp2_nv[]){pair("grpc-status", "5"), pair("grpc-message", "no%20such")}, 2);
+	n = deflate_block(server, block, (nghttp2_nv[]){pair("grpc-status", "5"), pair("grpc-message", "no%20such")},
+	                  2);
 	frame(&talk, TO_CLIENT, 1, 0x05, 1, block, n);
 	nghttp2_hd_deflate_del(client);
 	nghttp2_hd_deflate_del(server);

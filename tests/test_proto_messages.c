@@ -22,7 +22,9 @@ static void upgrade(struct talk *talk, const char *extensions)
 	text(talk, TO_CLIENT, "\r\n");
 }
 
-#define UPGRADED "http stream=-1 method=GET authority=a path=/chat status=101 Host=a Connection=Upgrade Upgrade=websocket request=0:e3b0 "
+#define UPGRADED                                                                                                   \
+	"http stream=-1 method=GET authority=a path=/chat status=101 Host=a Connection=Upgrade Upgrade=websocket " \
+	"request=0:e3b0 "
 
 /* The examples of RFC 6455, 5.7. */
 static void test_websocket__examples_of_rfc_6455__are_read(void **state)
@@ -57,10 +59,11 @@ static void test_websocket__examples_of_rfc_7692__are_inflated(void **state)
 	BYTES(&talk, TO_CLIENT, "\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00");
 	BYTES(&talk, TO_CLIENT, "\xc1\x05\xf2\x00\x11\x00\x00");
 	BYTES(&talk, TO_CLIENT, "\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00");
-	check_pieces(&talk, UPGRADED "Upgrade=WebSocket Sec-WebSocket-Extensions=permessage-deflate response=0:e3b0 complete\n"
-	                             "ws dir=0 opcode=1 frames=1 data=Hello deflated complete\n"
-	                             "ws dir=0 opcode=1 frames=1 data=Hello deflated complete\n"
-	                             "ws dir=0 opcode=1 frames=2 data=Hello deflated complete\n");
+	check_pieces(&talk,
+	             UPGRADED "Upgrade=WebSocket Sec-WebSocket-Extensions=permessage-deflate response=0:e3b0 complete\n"
+	                      "ws dir=0 opcode=1 frames=1 data=Hello deflated complete\n"
+	                      "ws dir=0 opcode=1 frames=1 data=Hello deflated complete\n"
+	                      "ws dir=0 opcode=1 frames=2 data=Hello deflated complete\n");
 	talk_release(&talk);
 }
 
@@ -78,7 +81,9 @@ static void test_websocket__holes__tell_nothing_that_is_not_so(void **state)
 		BYTES(&talk, TO_CLIENT, "\xc1\x05\xf2\x00\x11\x00\x00\x81\x01x");
 	}
 	truth = play_talk(&talk, false, &(struct play_how){0});
-	assert_true(check_holes(&talk, truth.text, "frames opcode request response", 32, &plays) > plays);
+	/* What the compression refers to is missing. */
+	add(&truth, "ws dir=0 opcode=1 frames=1 deflated complete\n");
+	assert_true(check_holes(&talk, truth.text, "frames opcode request response data", 32, &plays) > plays);
 	talk_release(&talk);
 }
 
@@ -104,7 +109,7 @@ static void pg_begin(struct talk *talk)
 {
 	BYTES(talk, TO_SERVER, "\0\0\0\x08\x04\xd2\x16\x2f"); /* SSLRequest */
 	text(talk, TO_CLIENT, "N");
-	BYTES(talk, TO_SERVER, "\0\0\0\x21\0\3\0\0user\0me\0database\0shop\0\0");
+	BYTES(talk, TO_SERVER, "\0\0\0\x1f\0\3\0\0user\0me\0database\0shop\0\0");
 	pg(talk, TO_CLIENT, 'R', "~~~~");
 	pg(talk, TO_CLIENT, 'S', "TimeZone~UTC~");
 	pg(talk, TO_CLIENT, 'Z', "I");
@@ -153,11 +158,11 @@ static void pg_talk(struct talk *talk)
 }
 
 #define PG_SESSION " user=me database=shop"
-#define PG_TALK                                                                                                        \
-	"pgsql kind=query text=select_1;_select_2" PG_SESSION " rows=2 complete\n"                                      \
-	"pgsql kind=query text=selekt" PG_SESSION " error=42601 message=syntax_error complete\n"                        \
-	"pgsql kind=execute text=select_$1" PG_SESSION " rows=1 complete\n"                                             \
-	"pgsql kind=query text=copy_t_from_stdin" PG_SESSION " rows=1 complete\n"                                       \
+#define PG_TALK                                                                                  \
+	"pgsql kind=query text=select_1;_select_2" PG_SESSION " rows=2 complete\n"               \
+	"pgsql kind=query text=selekt" PG_SESSION " error=42601 message=syntax_error complete\n" \
+	"pgsql kind=execute text=select_$1" PG_SESSION " rows=1 complete\n"                      \
+	"pgsql kind=query text=copy_t_from_stdin" PG_SESSION " rows=1 complete\n"                \
 	"pgsql kind=query text=select_3" PG_SESSION " rows=0 complete\n"
 
 static void test_pgsql__simple_extended_and_copy__are_told(void **state)
@@ -186,7 +191,7 @@ static void test_pgsql__holes__tell_nothing_that_is_not_so(void **state)
 	                                "pgsql kind=execute" PG_SESSION " rows=1 complete\n"
 	                                "pgsql kind=query text=copy_t_from_stdin rows=1 complete\n"
 	                                "pgsql kind=query text=select_3 rows=0 complete\n",
-	                        "rows user database", 64, &plays) > 2 * plays);
+	                        "rows user database error message", 64, &plays) > 2 * plays);
 	talk_release(&talk);
 }
 
@@ -249,7 +254,8 @@ static void my(struct talk *talk, int dir, uint8_t sequence, const char *body)
 
 static void my_talk(struct talk *talk)
 {
-	my(talk, TO_CLIENT, 0, "\n8.0.30~abcd12345678~\xff\xf7\x21\2~\xff\x81\x15~~~~~~~~~~123456789012~mysql_native_password~");
+	my(talk, TO_CLIENT, 0,
+	   "\n8.0.30~abcd12345678~\xff\xf7\x21\2~\xff\x81\x15~~~~~~~~~~123456789012~mysql_native_password~");
 	/* CLIENT_CONNECT_WITH_DB and CLIENT_SECURE_CONNECTION */
 	my(talk, TO_SERVER, 1, "\x08\x80~~~~~\1\x21~~~~~~~~~~~~~~~~~~~~~~~me~\4abcdshop~");
 	my(talk, TO_CLIENT, 2, "~~~\2~~~");
@@ -282,11 +288,11 @@ static void my_talk(struct talk *talk)
 }
 
 #define MY_SESSION " user=me database=shop"
-#define MY_TALK                                                                                                        \
-	"mysql kind=query text=select_1" MY_SESSION " rows=2 complete\n"                                                \
-	"mysql kind=query text=selekt" MY_SESSION " error=1064 message=You_have_an_error complete\n"                    \
-	"mysql kind=prepare text=select_?" MY_SESSION " complete\n"                                                     \
-	"mysql kind=execute text=select_?" MY_SESSION " rows=1 complete\n"                                              \
+#define MY_TALK                                                                                      \
+	"mysql kind=query text=select_1" MY_SESSION " rows=2 complete\n"                             \
+	"mysql kind=query text=selekt" MY_SESSION " error=1064 message=You_have_an_error complete\n" \
+	"mysql kind=prepare text=select_?" MY_SESSION " complete\n"                                  \
+	"mysql kind=execute text=select_?" MY_SESSION " rows=1 complete\n"                           \
 	"mysql kind=query text=update;_delete" MY_SESSION " rows=5 complete\n"
 
 static void test_mysql__queries_and_prepared_statements__are_told(void **state)
@@ -314,7 +320,7 @@ static void test_mysql__holes__tell_nothing_that_is_not_so(void **state)
 	                                "mysql kind=execute rows=1 complete\n"
 	                                "mysql kind=execute" MY_SESSION " rows=1 complete\n"
 	                                "mysql kind=query text=update;_delete rows=5 complete\n",
-	                        "rows user database", 64, &plays) > 2 * plays);
+	                        "rows user database error message", 64, &plays) > 2 * plays);
 	talk_release(&talk);
 }
 
@@ -335,11 +341,11 @@ static void redis_talk(struct talk *talk)
 	text(talk, TO_CLIENT, "|1\r\n+ttl\r\n:5\r\n$5\r\nhello\r\n");
 }
 
-#define REDIS_TALK                                                                                                     \
-	"redis kind=command text=SET_a_x\\x0d\\x0ayz complete\n"                                                        \
-	"redis kind=command text=LRANGE_l_0_-1 rows=3 complete\n"                                                       \
-	"redis kind=command text=INCR_a error=ERR message=ERR_value_is_not_an_integer_or_out_of_range complete\n"       \
-	"redis kind=command text=HGETALL_h rows=1 complete\n"                                                           \
+#define REDIS_TALK                                                                                                \
+	"redis kind=command text=SET_a_x\\x0d\\x0ayz complete\n"                                                  \
+	"redis kind=command text=LRANGE_l_0_-1 rows=3 complete\n"                                                 \
+	"redis kind=command text=INCR_a error=ERR message=ERR_value_is_not_an_integer_or_out_of_range complete\n" \
+	"redis kind=command text=HGETALL_h rows=1 complete\n"                                                     \
 	"redis kind=command text=GET_b complete\n"
 
 static void test_redis__both_versions_of_resp__are_told(void **state)
@@ -357,8 +363,10 @@ static void test_redis__pipelines_and_subscriptions__keep_the_order(void **state
 	struct talk talk = {.n = 0};
 
 	(void)state;
-	text(&talk, TO_SERVER, "*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nLLEN\r\n$1\r\nl\r\n*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\nx\r\n$1\r\ny\r\n");
-	text(&talk, TO_CLIENT, "+PONG\r\n:7\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\ny\r\n:2\r\n");
+	text(&talk, TO_SERVER,
+	     "*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nLLEN\r\n$1\r\nl\r\n*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\nx\r\n$1\r\ny\r\n");
+	text(&talk, TO_CLIENT,
+	     "+PONG\r\n:7\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\ny\r\n:2\r\n");
 	text(&talk, TO_CLIENT, "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$2\r\nhi\r\n");
 	check_pieces(&talk, "redis kind=command text=PING complete\n"
 	                    "redis kind=command text=LLEN_l complete\n"
@@ -373,17 +381,17 @@ static void test_redis__holes__tell_nothing_that_is_not_so(void **state)
 
 	(void)state;
 	redis_talk(&talk);
-	assert_true(check_holes(&talk, REDIS_TALK, "rows text", 64, &plays) > plays);
+	assert_true(check_holes(&talk, REDIS_TALK, "rows text error", 64, &plays) > plays);
 	talk_release(&talk);
 }
 
 /* ---- DNS -------------------------------------------------------------------------------------------------------- */
 
 #define QUERY "\x12\x34\1\0\0\1\0\0\0\0\0\0\7example\3org\0\0\1\0\1"
-#define RESPONSE                                                                                                       \
-	"\x12\x34\x81\x80\0\1\0\2\0\0\0\1\7example\3org\0\0\1\0\1"                                                      \
-	"\xc0\x0c\0\5\0\1\0\0\0\x3c\0\6\3www\xc0\x0c"                                                                   \
-	"\xc0\x29\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"                                                                      \
+#define RESPONSE                                                   \
+	"\x12\x34\x81\x80\0\1\0\2\0\0\0\1\7example\3org\0\0\1\0\1" \
+	"\xc0\x0c\0\5\0\1\0\0\0\x3c\0\6\3www\xc0\x0c"              \
+	"\xc0\x29\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"                 \
 	"\0\0\x29\4\xd0\0\0\0\0\0\0"
 #define DNS_TOLD "dns id=4660 name=example.org. type=A rcode=NOERROR data=www.example.org. data=192.0.2.1"
 

@@ -59,10 +59,10 @@ const char *dns_type(char out[static 16], uint16_t type)
 		uint16_t number;
 		const char *name;
 	} types[] = {
-	        {1, "A"},       {2, "NS"},     {5, "CNAME"},  {6, "SOA"},    {12, "PTR"},    {13, "HINFO"}, {15, "MX"},
-	        {16, "TXT"},    {28, "AAAA"},  {29, "LOC"},   {33, "SRV"},   {35, "NAPTR"},  {39, "DNAME"}, {41, "OPT"},
-	        {43, "DS"},     {44, "SSHFP"}, {46, "RRSIG"}, {47, "NSEC"},  {48, "DNSKEY"}, {50, "NSEC3"}, {52, "TLSA"},
-	        {64, "SVCB"},   {65, "HTTPS"}, {99, "SPF"},   {251, "IXFR"}, {252, "AXFR"},  {255, "ANY"},  {257, "CAA"},
+	        {1, "A"},     {2, "NS"},     {5, "CNAME"},  {6, "SOA"},    {12, "PTR"},    {13, "HINFO"}, {15, "MX"},
+	        {16, "TXT"},  {28, "AAAA"},  {29, "LOC"},   {33, "SRV"},   {35, "NAPTR"},  {39, "DNAME"}, {41, "OPT"},
+	        {43, "DS"},   {44, "SSHFP"}, {46, "RRSIG"}, {47, "NSEC"},  {48, "DNSKEY"}, {50, "NSEC3"}, {52, "TLSA"},
+	        {64, "SVCB"}, {65, "HTTPS"}, {99, "SPF"},   {251, "IXFR"}, {252, "AXFR"},  {255, "ANY"},  {257, "CAA"},
 	};
 
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -86,7 +86,7 @@ const char *dns_class(char out[static 16], uint16_t number)
 
 const char *dns_rcode(char out[static 16], int rcode)
 {
-	static const char *const names[] = {"NOERROR", "FORMERR",  "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
+	static const char *const names[] = {"NOERROR",  "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
 	                                    "YXDOMAIN", "YXRRSET", "NXRRSET",  "NOTAUTH",  "NOTZONE"};
 
 	if (rcode >= 0 && (size_t)rcode < sizeof names / sizeof *names)
@@ -275,10 +275,12 @@ static void put_data(char out[static DNS_DATA_MAX], uint16_t type, const uint8_t
 		}
 		break;
 	case 6:
-		if (take_name(data, len, &at, name) && take_name(data, len, &at, second) && at <= end && end - at == 20) {
+		if (take_name(data, len, &at, name) && take_name(data, len, &at, second) && at <= end &&
+		    end - at == 20) {
 			p = data + at;
-			snprintf(out, DNS_DATA_MAX, "%.450s %.450s %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32,
-			         name, second, get32(p), get32(p + 4), get32(p + 8), get32(p + 12), get32(p + 16));
+			snprintf(out, DNS_DATA_MAX,
+			         "%.450s %.450s %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32, name, second,
+			         get32(p), get32(p + 4), get32(p + 8), get32(p + 12), get32(p + 16));
 			return;
 		}
 		break;
@@ -335,7 +337,8 @@ static void tell(struct dns *d, struct dns_exchange *x)
 
 static bool same_peer(const struct fdtape_address *a, const struct fdtape_address *b)
 {
-	return a->family == b->family && a->port == b->port && a->len == b->len && memcmp(a->addr, b->addr, a->len) == 0;
+	return a->family == b->family && a->port == b->port && a->len == b->len &&
+	       memcmp(a->addr, b->addr, a->len) == 0;
 }
 
 /* The query that waits for this; NULL: none. */
@@ -345,8 +348,7 @@ static struct query **find(struct dns *d, int dir, const struct dns_exchange *x,
 
 	for (; (q = *at); at = &q->next)
 		if (q->told.id == x->id && q->told.dir == dir && q->told.type == x->type &&
-		    strcmp(q->name, x->name) == 0 &&
-		    (!peer == !q->told.peer && (!peer || same_peer(peer, &q->peer))))
+		    strcmp(q->name, x->name) == 0 && (!peer == !q->told.peer && (!peer || same_peer(peer, &q->peer))))
 			return at;
 	return NULL;
 }
@@ -491,7 +493,8 @@ static enum proto_guess dns_guess(const uint8_t *data, size_t len, bool middle)
 	if (len - 2 < size) {
 		if (middle || (len > 4 && data[4] >> 3 & 15) || (len > 7 && get16(data + 6) != 1))
 			return PROTO_NO;
-		return len > 20 && !read_question(data + 2, len - 2, &x, name, &at) && len > 300 ? PROTO_NO : PROTO_MAYBE;
+		return len > 20 && !read_question(data + 2, len - 2, &x, name, &at) && len > 300 ? PROTO_NO
+		                                                                                 : PROTO_MAYBE;
 	}
 	return read_question(data + 2, size, &x, name, &at) ? PROTO_YES : PROTO_NO;
 }

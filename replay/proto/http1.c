@@ -869,6 +869,8 @@ static int feed_hole(struct half *half, uint64_t len, const struct stamp *stamp)
 {
 	bool in_body = half->state == BODY || half->state == CHUNK || half->state == BODY_TO_END;
 
+	if (half->state == LOST && half->kind != REQUESTS)
+		half->flow->answers_next = false; /* what comes next may be the rest of that answer */
 	if (half->state == OFF || half->state == LOST)
 		return 0;
 	if (in_body && len > 0 && len < INT64_MAX && (half->state == BODY_TO_END || len <= half->left))
@@ -960,6 +962,19 @@ static void http1_free(void *state)
 	free(h);
 }
 
+/* Does it begin with a version or a method that is registered? Less would do for the rest of one. */
+static bool is_usual(const uint8_t *data, size_t len)
+{
+	static const char *const words[] = {"HTTP/1.",   "GET ",    "POST ",    "HEAD ",     "PUT ",
+	                                    "DELETE ",   "PATCH ",  "OPTIONS ", "CONNECT ",  "TRACE ",
+	                                    "PROPFIND ", "REPORT ", "MKCOL ",   "PROPPATCH "};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (len >= strlen(words[i]) && memcmp(data, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
 /* A whole first line, or the beginning of one; in the middle of a conversation, all of it. */
 static enum proto_guess http1_guess(const uint8_t *data, size_t len, bool middle)
 {
@@ -969,7 +984,7 @@ static enum proto_guess http1_guess(const uint8_t *data, size_t len, bool middle
 		data++; /* some send one too many: RFC 9112, 2.2 */
 		len--;
 	}
-	if (!plausible(UNDECIDED, data, len))
+	if (!plausible(UNDECIDED, data, len) || (middle && !is_usual(data, len)))
 		return PROTO_NO;
 	end = memchr(data, '\n', len);
 	if (!end)

@@ -75,13 +75,11 @@ struct statement {
 struct mysql {
 	struct sql_queue queue;
 	struct lane lane[2];
-	int client; /* its lane; -1: not known */
-	bool greeting;    /* the server's first packet is still to come */
-	bool login;       /* the answer to the greeting has not been accepted yet */
-	bool named;       /* the user is known */
+	int client;    /* its lane; -1: not known */
+	bool greeting; /* the server's first packet is still to come */
+	bool login;    /* the answer to the greeting has not been accepted yet */
+	bool named;    /* the user is known */
 	uint32_t capabilities;
-	bool pipelined;
-	bool answers_next;
 	enum {
 		FIRST, /* packet of an answer */
 		COLUMNS,
@@ -170,15 +168,18 @@ static int take_name(const struct buffer *b, size_t *at, char **name)
 
 static void lose(struct mysql *m, struct lane *lane)
 {
-	sql_tell_all(&m->queue);
+	if (m->client >= 0 && lane == &m->lane[m->client])
+		sql_tell_all(&m->queue);
+	else
+		sql_lose(&m->queue);
 	lane->state = LOST;
 	lane->n_head = 0;
 	lane->left = 0;
 	lane->continued = false;
 	buffer_release(&lane->payload);
-	m->answers_next = m->greeting = m->login = false;
+	m->greeting = m->login = false;
 	m->answer = FIRST;
-	if (m->pipelined)
+	if (m->queue.pipelined)
 		m->lane[0].state = m->lane[1].state = OFF;
 }
 
@@ -199,6 +200,8 @@ static int on_login(struct mysql *m, const struct lane *lane)
 	if (b->len == 32) /* TLS begins, and the same comes again */
 		return 0;
 	m->named = true;
+	if (lane->hole)
+		return 0;
 	if (take_name(b, &at, &m->queue.user) < 0)
 		return -1;
 	if (!(m->capabilities & CLIENT_CONNECT_WITH_DB))
@@ -289,15 +292,14 @@ static int on_command(struct mysql *m, const struct lane *lane)
 		kind = "command";
 		break;
 	}
-	m->pipelined |= m->queue.n > 0;
+	sql_ask(&m->queue);
 	if (m->queue.n >= SQL_COMMANDS_MAX)
 		sql_tell(&m->queue, false);
-	if (!m->pipelined)
-		m->answers_next = true;
 	p = sql_push(&m->queue, kind, m->client, lane->since);
 	if (!p)
 		return -1;
 	p->op = command;
+	p->hole = lane->hole;
 	p->told.bytes_sent = lane->len;
 	if (statement)
 		return sql_text(p, statement->text, statement->len);
@@ -314,8 +316,10 @@ static int on_client(struct mysql *m, const struct lane *lane)
 	if (m->login)
 		return m->named ? 0 : on_login(m, lane);
 	if (m->answer == FILE_SENT && lane->sequence > 0) {
-		if (m->queue.first)
+		if (m->queue.first) {
 			m->queue.first->told.bytes_sent += lane->len;
+			m->queue.first->hole |= lane->hole;
+		}
 		if (lane->len == 4)
 			m->answer = FIRST;
 		return 0;
@@ -464,10 +468,11 @@ static int on_server(struct mysql *m, const struct lane *lane, uint64_t wall)
 			m->login = false;
 		return 0;
 	}
-	if (!m->queue.first || (m->answer == FIRST && b->len > 0 && b->data[0] == 0xfe && b->len == 5 && lane->sequence > 1 &&
-	                        !m->queue.first->told.answered))
+	if (!m->queue.first || (m->answer == FIRST && b->len > 0 && b->data[0] == 0xfe && b->len == 5 &&
+	                        lane->sequence > 1 && !m->queue.first->told.answered))
 		return 0; /* nobody asked, or an EOF packet behind a prepared statement's definitions */
 	sql_answer(m->queue.first, lane->len, wall);
+	m->queue.first->hole |= lane->hole;
 	if (b->len == 0)
 		return 0;
 	switch (m->answer) {
@@ -522,7 +527,7 @@ static bool is_query(const uint8_t *data, size_t len)
 	return true;
 }
 
-static bool find_place(struct mysql *m, const struct lane *lane, const uint8_t *data, size_t len)
+static bool find_place(struct mysql *m, struct lane *lane, const uint8_t *data, size_t len)
 {
 	int me = lane == &m->lane[1];
 
@@ -530,7 +535,13 @@ static bool find_place(struct mysql *m, const struct lane *lane, const uint8_t *
 		m->client = me;
 	if (m->client < 0)
 		return false;
-	return me == m->client ? is_row(data, len, true) : m->answers_next && is_row(data, len, false);
+	if (me == m->client)
+		return is_row(data, len, true);
+	m->queue.heard = true;
+	if (!m->queue.answers_next || m->queue.pipelined || !is_row(data, len, false))
+		return false;
+	m->queue.lost = false;
+	return true;
 }
 
 static int end_packet(struct mysql *m, struct lane *lane, uint64_t wall)
@@ -643,10 +654,10 @@ static int mysql_feed(void *state, int dir, const uint8_t *data, uint64_t len, c
 		begin(m, dir, data, len);
 	if (data)
 		return feed(m, lane, data, len, stamp);
-	if (lane->state != PACKETS)
+	if (lane->state == OFF)
 		return 0;
 	/* What a packet is stands at its beginning. */
-	if (len > 0 && len <= lane->left && lane->payload.len > 8) {
+	if (lane->state == PACKETS && len > 0 && len <= lane->left && lane->payload.len > 8) {
 		lane->hole = true;
 		lane->left -= (uint32_t)len;
 		return lane->left == 0 ? end_packet(m, lane, stamp->wall) : 0;
@@ -667,6 +678,7 @@ static void *mysql_open(const struct proto_flow *flow, const struct proto_sink *
 	m->greeting = !flow->preopened;
 	if (flow->preopened)
 		m->lane[0].state = m->lane[1].state = LOST;
+	m->queue.lost = m->queue.heard = flow->preopened;
 	return m;
 }
 

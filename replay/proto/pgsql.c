@@ -42,7 +42,7 @@ enum op {
 struct lane {
 	enum {
 		STARTUP, /* the client's first messages: a length, no type */
-		HEAD, /* and payload */
+		HEAD,    /* and payload */
 		LOST,
 		OFF
 	} state;
@@ -65,12 +65,11 @@ struct named {
 struct pgsql {
 	struct sql_queue queue;
 	struct lane lane[2];
-	int client;            /* its lane; -1: not known */
-	unsigned asked;        /* for TLS or GSSAPI: answers of one byte to come */
-	bool pipelined;        /* asked again before the answer was complete */
-	bool answers_next;     /* the server's lane is lost, and what it says next answers what was asked last */
-	uint64_t batch_since;  /* of the Parse or Bind that an Execute will belong to; 0: none */
+	int client;           /* its lane; -1: not known */
+	unsigned asked;       /* for TLS or GSSAPI: answers of one byte to come */
+	uint64_t batch_since; /* of the Parse or Bind that an Execute will belong to; 0: none */
 	uint64_t batch_bytes;
+	bool batch_hole;
 	struct map statements, portals; /* by a hash of the name: struct named */
 };
 
@@ -152,15 +151,15 @@ static struct sql_pending *push(struct pgsql *g, enum op op, const char *kind, c
 {
 	struct sql_pending *p = g->queue.last;
 
-	if (p && (p->op == SYNC || p->op == QUERY || p->op == FUNCTION))
-		g->pipelined = true;
+	if (!p || p->op == SYNC || p->op == QUERY || p->op == FUNCTION)
+		sql_ask(&g->queue);
 	if (g->queue.n >= SQL_COMMANDS_MAX)
 		pop(g, false);
-	if (!g->pipelined)
-		g->answers_next = true;
 	p = sql_push(&g->queue, kind, g->client, lane->since);
 	if (p) {
 		p->op = op;
+		p->silent = op < EXECUTE;
+		p->hole = lane->hole;
 		p->told.bytes_sent = lane->len;
 	}
 	return p;
@@ -231,6 +230,7 @@ static void begin_batch(struct pgsql *g, const struct lane *lane)
 	if (!g->batch_since)
 		g->batch_since = lane->since;
 	g->batch_bytes += lane->len;
+	g->batch_hole |= lane->hole;
 }
 
 static int on_parse(struct pgsql *g, struct lane *lane)
@@ -275,8 +275,9 @@ static int on_execute(struct pgsql *g, struct lane *lane)
 	if (g->batch_since) {
 		p->told.start = g->batch_since;
 		p->told.bytes_sent += g->batch_bytes;
+		p->hole |= g->batch_hole;
 	}
-	g->batch_since = g->batch_bytes = 0;
+	g->batch_since = g->batch_bytes = g->batch_hole = 0;
 	return portal ? sql_text(p, portal->text, portal->len) : 0;
 }
 
@@ -289,9 +290,7 @@ static int on_client(struct pgsql *g, struct lane *lane)
 		p = push(g, QUERY, "query", lane);
 		if (!p)
 			return -1;
-		return lane->hole || lane->payload.len == 0
-		               ? 0
-		               : sql_text(p, lane->payload.data, text_length(lane, 0));
+		return lane->hole || lane->payload.len == 0 ? 0 : sql_text(p, lane->payload.data, text_length(lane, 0));
 	case 'P':
 		return on_parse(g, lane);
 	case 'B':
@@ -303,15 +302,17 @@ static int on_client(struct pgsql *g, struct lane *lane)
 	case 'C':
 		return push(g, CLOSE, "close", lane) ? 0 : -1;
 	case 'S':
-		g->batch_since = g->batch_bytes = 0;
+		g->batch_since = g->batch_bytes = g->batch_hole = 0;
 		return push(g, SYNC, "sync", lane) ? 0 : -1;
 	case 'F':
 		return push(g, FUNCTION, "call", lane) ? 0 : -1;
 	case 'd':
 	case 'c':
 	case 'f':
-		if (g->queue.first)
+		if (g->queue.first) {
 			g->queue.first->told.bytes_sent += lane->len;
+			g->queue.first->hole |= lane->hole;
+		}
 		return 0;
 	default:
 		return 0;
@@ -407,6 +408,8 @@ static int on_server(struct pgsql *g, struct lane *lane, uint64_t wall)
 	struct sql_pending *p = g->queue.first;
 	int64_t rows;
 
+	if (p)
+		p->hole |= lane->hole;
 	switch (lane->type) {
 	case '1':
 		pop_if(g, PARSE);
@@ -501,21 +504,18 @@ static bool is_row(const uint8_t *data, size_t len, bool client)
 	return len == 0;
 }
 
-static void tell_all(struct pgsql *g)
-{
-	while (g->queue.first)
-		pop(g, false);
-	g->batch_since = g->batch_bytes = 0;
-}
-
 static void lose(struct pgsql *g, struct lane *lane)
 {
-	tell_all(g);
+	if (g->client >= 0 && lane == &g->lane[g->client])
+		sql_tell_all(&g->queue);
+	else
+		sql_lose(&g->queue);
+	g->batch_since = g->batch_bytes = g->batch_hole = 0;
 	lane->n_head = 0;
+	lane->left = 0;
 	buffer_release(&lane->payload);
 	lane->state = LOST;
-	g->answers_next = false;
-	if (g->pipelined)
+	if (g->queue.pipelined)
 		g->lane[0].state = g->lane[1].state = OFF;
 }
 
@@ -528,7 +528,13 @@ static bool find_place(struct pgsql *g, struct lane *lane, const uint8_t *data, 
 		g->client = client ? me : !me;
 	if (g->client < 0)
 		return false;
-	return me == g->client ? client : server && g->answers_next;
+	if (me == g->client)
+		return client;
+	g->queue.heard = true;
+	if (!server || !g->queue.answers_next || g->queue.pipelined)
+		return false;
+	g->queue.lost = false;
+	return true;
 }
 
 static int end_message(struct pgsql *g, struct lane *lane, uint64_t wall)
@@ -538,9 +544,9 @@ static int end_message(struct pgsql *g, struct lane *lane, uint64_t wall)
 
 	if (!startup)
 		lane->state = HEAD;
-	result = startup                              ? on_startup(g, lane)
-	         : lane == &g->lane[g->client]        ? on_client(g, lane)
-	                                              : on_server(g, lane, wall);
+	result = startup                       ? on_startup(g, lane)
+	         : lane == &g->lane[g->client] ? on_client(g, lane)
+	                                       : on_server(g, lane, wall);
 	lane->payload.len = 0;
 	lane->type = 0;
 	return result;
@@ -610,9 +616,9 @@ static int feed(struct pgsql *g, struct lane *lane, const uint8_t *data, size_t 
 
 static int feed_hole(struct pgsql *g, struct lane *lane, uint64_t len, const struct stamp *stamp)
 {
-	if (lane->state == LOST || lane->state == OFF)
+	if (lane->state == OFF)
 		return 0;
-	if (len == 0 || len > lane->left || lane->state == STARTUP) {
+	if (lane->state == LOST || len == 0 || len > lane->left || lane->state == STARTUP) {
 		lose(g, lane);
 		return 0;
 	}
@@ -653,6 +659,7 @@ static void *pgsql_open(const struct proto_flow *flow, const struct proto_sink *
 	g->client = -1;
 	for (int i = 0; i < 2; i++)
 		g->lane[i].state = flow->preopened ? LOST : STARTUP;
+	g->queue.lost = g->queue.heard = flow->preopened;
 	return g;
 }
 
@@ -674,8 +681,10 @@ static int pgsql_feed(void *state, int dir, const uint8_t *data, uint64_t len, c
 
 static int pgsql_finish(void *state, bool closed)
 {
+	struct pgsql *g = state;
+
 	(void)closed;
-	tell_all(state);
+	sql_tell_all(&g->queue);
 	return 0;
 }
 

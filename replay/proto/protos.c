@@ -19,7 +19,8 @@
 
 enum {
 	HELD_MAX = 64 << 10,
-	HELD_PIECES = 256, /* also: pieces of a conversation's middle to try */
+	HELD_PIECES = 256,
+	MIDDLE_PIECES = 1 << 16, /* of a conversation's middle, to try */
 };
 
 /* In the order in which they are asked. */
@@ -33,7 +34,6 @@ enum {
 struct held {
 	struct held *next;
 	int dir;
-	bool hole;
 	uint64_t len;
 	struct stamp stamp;
 	uint8_t data[];
@@ -46,7 +46,7 @@ struct protos {
 	void *state;
 	bool unknown; /* it is none of them */
 	struct held *held, **held_end;
-	size_t held_bytes, held_pieces;
+	size_t held_bytes, pieces; /* seen so far */
 	struct side {
 		struct buffer first; /* what was held, as long as nothing is missing */
 		bool middle;
@@ -111,26 +111,25 @@ static void give_up(struct protos *p)
 	drop_held(p);
 }
 
-static int hold(struct protos *p, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+static int hold(struct protos *p, int dir, const uint8_t *data, size_t len, const struct stamp *stamp)
 {
-	struct held *held = malloc(sizeof *held + (data ? len : 0));
+	struct held *held = malloc(sizeof *held + len);
 
 	if (!held)
 		return -1;
-	*held = (struct held){.dir = dir, .hole = !data, .len = len, .stamp = *stamp};
+	*held = (struct held){.dir = dir, .len = len, .stamp = *stamp};
 	held->stamp.peer = NULL; /* datagrams are never held */
-	if (data)
-		memcpy(held->data, data, len);
+	memcpy(held->data, data, len);
 	*p->held_end = held;
 	p->held_end = &held->next;
-	p->held_pieces++;
-	p->held_bytes += data ? len : 0;
+	p->held_bytes += len;
 	return 0;
 }
 
-/* It is this one. Feeds it what was held. */
-static int settle(struct protos *p, const struct proto *proto)
+/* It is this one, by the bytes of that direction. Feeds it what was held. */
+static int settle(struct protos *p, const struct proto *proto, int dir)
 {
+	const struct stamp nothing = {.shown = true};
 	struct held *held;
 	int result = 0;
 
@@ -138,14 +137,16 @@ static int settle(struct protos *p, const struct proto *proto)
 		give_up(p);
 		return 0;
 	}
-	p->flow.preopened = p->side[0].middle || p->side[1].middle;
+	p->flow.preopened = p->side[dir].middle;
 	p->state = proto->open(&p->flow, &p->sink);
 	if (!p->state)
 		return -1;
 	p->proto = proto;
+	if (p->side[!dir].middle)
+		result = proto->feed(p->state, !dir, NULL, 0, &nothing);
 	while ((held = p->held) && result == 0) {
 		p->held = held->next;
-		result = proto->feed(p->state, held->dir, held->hole ? NULL : held->data, held->len, &held->stamp);
+		result = proto->feed(p->state, held->dir, held->data, held->len, &held->stamp);
 		free(held);
 	}
 	drop_held(p);
@@ -160,7 +161,7 @@ static void forget(struct protos *p, int dir)
 	while ((held = *at)) {
 		if (held->dir == dir) {
 			*at = held->next;
-			p->held_bytes -= held->hole ? 0 : held->len;
+			p->held_bytes -= held->len;
 			free(held);
 		} else {
 			at = &held->next;
@@ -206,31 +207,31 @@ static int feed_unknown(struct protos *p, int dir, const uint8_t *data, uint64_t
 	struct side *side = &p->side[dir];
 	const struct proto *found;
 
-	if (!data || side->middle)
+	if (!data) {
 		forget(p, dir);
-	if (!data)
 		side->middle = true;
-	if (data && side->middle) {
+		return 0;
+	}
+	if (side->middle || side->first.len == 0) {
 		found = guess(p, dir, data, len);
-	} else if (data && side->first.len == 0) {
-		found = guess(p, dir, data, len);
-		if (!found && buffer_add(&side->first, data, len) < 0)
+		if (!found && !side->middle && buffer_add(&side->first, data, len) < 0)
 			return -1;
 	} else {
-		if (data && buffer_add(&side->first, data, len) < 0)
+		if (buffer_add(&side->first, data, len) < 0)
 			return -1;
-		found = data ? guess(p, dir, side->first.data, side->first.len) : NULL;
+		found = guess(p, dir, side->first.data, side->first.len);
 	}
 	if (found) {
-		if (settle(p, found) < 0)
+		if (settle(p, found, dir) < 0)
 			return -1;
 		return p->state ? p->proto->feed(p->state, dir, data, len, stamp) : 0;
 	}
-	if (none_left(p) || p->held_pieces >= HELD_PIECES || (data && len > HELD_MAX - p->held_bytes)) {
+	if (none_left(p) || ++p->pieces >= (side->middle ? MIDDLE_PIECES : HELD_PIECES) ||
+	    len > HELD_MAX - p->held_bytes) {
 		give_up(p);
 		return 0;
 	}
-	return hold(p, dir, data, len, stamp);
+	return side->middle ? 0 : hold(p, dir, data, len, stamp);
 }
 
 /* Datagrams: only one protocol of those is known, and it judges each for itself. */

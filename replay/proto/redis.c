@@ -42,8 +42,7 @@ struct lane {
 struct redis {
 	struct sql_queue queue;
 	struct lane lane[2];
-	int client; /* -1: not known */
-	bool answers_next;
+	int client;                  /* -1: not known */
 	struct sql_pending *command; /* that the client is sending */
 };
 
@@ -55,15 +54,16 @@ static void tell_all(struct redis *r)
 
 static void lose(struct redis *r, struct lane *lane)
 {
-	bool pipelined = r->queue.pipelined;
-
-	tell_all(r);
+	if (r->client >= 0 && lane == &r->lane[r->client])
+		tell_all(r);
+	else
+		sql_lose(&r->queue);
+	r->command = NULL;
 	lane->state = LOST;
 	lane->n_depth = 0;
 	lane->words = 0;
 	buffer_release(&lane->line);
-	r->answers_next = false;
-	if (pipelined)
+	if (r->queue.pipelined)
 		r->lane[0].state = r->lane[1].state = OFF;
 }
 
@@ -75,6 +75,7 @@ static int begin_command(struct redis *r, struct lane *lane)
 		lose(r, lane);
 		return 0;
 	}
+	sql_ask(&r->queue);
 	r->command = sql_push(&r->queue, "command", r->client, lane->since);
 	return r->command ? 0 : -1;
 }
@@ -89,8 +90,8 @@ static int add_word(struct redis *r, const uint8_t *data, size_t len)
 /* How many answers the command gets: one for each channel of a subscription. */
 static uint32_t answers_of(const struct sql_pending *p, uint64_t words)
 {
-	static const char *const names[] = {"subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe",
-	                                    "sunsubscribe"};
+	static const char *const names[] = {"subscribe",   "psubscribe",   "ssubscribe",
+	                                    "unsubscribe", "punsubscribe", "sunsubscribe"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (p->text.len > strlen(names[i]) &&
@@ -109,8 +110,6 @@ static void end_command(struct redis *r, struct lane *lane, uint64_t words)
 		p->told.bytes_sent = lane->bytes;
 		p->id = answers_of(p, words);
 	}
-	if (!r->queue.pipelined)
-		r->answers_next = true;
 }
 
 /* A line without a type: words with spaces between. */
@@ -187,7 +186,9 @@ static int on_line(struct redis *r, struct lane *lane, const uint8_t *line, size
 	if (top)
 		lane->hole = lane->unasked = false;
 	switch (len > 0 ? line[0] : 0) {
-	case '$': case '!': case '=':
+	case '$':
+	case '!':
+	case '=':
 		if (!parse_number(line + 1, len - 1, &n) || n < -1 || n > PART_MAX)
 			return 0;
 		if (client && top)
@@ -206,7 +207,11 @@ static int on_line(struct redis *r, struct lane *lane, const uint8_t *line, size
 			lane->words++;
 		}
 		return 1;
-	case '*': case '%': case '~': case '>': case '|':
+	case '*':
+	case '%':
+	case '~':
+	case '>':
+	case '|':
 		if (!parse_number(line + 1, len - 1, &n) || n < -1 || n > INT32_MAX)
 			return 0;
 		if (client && (line[0] != '*' || !top))
@@ -220,7 +225,8 @@ static int on_line(struct redis *r, struct lane *lane, const uint8_t *line, size
 		}
 		if (top && line[0] == '>')
 			lane->unasked = true;
-		if (top && line[0] != '|' && !client && !lane->unasked && r->queue.first && r->queue.first != r->command && n >= 0)
+		if (top && line[0] != '|' && !client && !lane->unasked && r->queue.first &&
+		    r->queue.first != r->command && n >= 0)
 			r->queue.first->told.rows = n;
 		if (line[0] == '%')
 			n *= 2;
@@ -241,7 +247,12 @@ static int on_line(struct redis *r, struct lane *lane, const uint8_t *line, size
 			return -1;
 		end_value(r, lane, wall);
 		return 1;
-	case '+': case ':': case ',': case '#': case '_': case '(':
+	case '+':
+	case ':':
+	case ',':
+	case '#':
+	case '_':
+	case '(':
 		if (client)
 			break;
 		end_value(r, lane, wall);
@@ -286,8 +297,12 @@ static bool find_place(struct redis *r, const struct lane *lane, const uint8_t *
 		return false;
 	if (me == r->client)
 		return begins(data, len, true);
-	return r->answers_next && (begins(data, len, false) || (len >= 3 && memcmp(data, "+OK\r\n", 5 < len ? 5 : len) == 0) ||
-	                           *data == '-');
+	r->queue.heard = true;
+	if (!r->queue.answers_next || r->queue.pipelined || r->command ||
+	    !(begins(data, len, false) || (len >= 5 && memcmp(data, "+OK\r\n", 5) == 0) || *data == '-'))
+		return false;
+	r->queue.lost = false;
+	return true;
 }
 
 static int feed_line(struct redis *r, struct lane *lane, const uint8_t *data, size_t len, size_t *used, uint64_t wall)
@@ -325,7 +340,10 @@ static int feed_bulk(struct redis *r, struct lane *lane, const uint8_t *data, ui
 
 	if (!data)
 		lane->hole = true;
-	if (data && lane == &r->lane[r->client] && text > 0 && add_word(r, data, n < text ? (size_t)n : (size_t)text) < 0)
+	if (!data && lane == &r->lane[r->client] && r->command)
+		r->command->hole = true;
+	if (data && lane == &r->lane[r->client] && text > 0 &&
+	    add_word(r, data, n < text ? (size_t)n : (size_t)text) < 0)
 		return -1;
 	lane->bytes += n;
 	lane->left -= n;
@@ -369,12 +387,12 @@ static int redis_feed(void *state, int dir, const uint8_t *data, uint64_t len, c
 	struct lane *lane = &r->lane[dir];
 
 	if (data && r->client < 0 && lane->state != LOST)
-		r->client = begins(data, len, true) || !strchr("+-:$*%~>", *data) ? dir : !dir;
+		r->client = strchr("+-:$", *data) ? !dir : dir; /* no server begins with an array */
 	if (data)
 		return feed(r, lane, data, len, stamp);
 	if (lane->state == BULK && len > 0 && len <= lane->left)
 		return feed_bulk(r, lane, NULL, len, stamp->wall);
-	if (lane->state < LOST)
+	if (lane->state != OFF)
 		lose(r, lane);
 	return 0;
 }
@@ -396,7 +414,7 @@ static enum proto_guess redis_guess(const uint8_t *data, size_t len, bool middle
 			return PROTO_NO;
 		/* "*3 CR LF $" and the second line's number may still come. */
 		for (size_t j = 0; i < len && j < 3; i++, j++)
-			if (data[i] != (uint8_t)"\r\n$"[j])
+			if (data[i] != (uint8_t) "\r\n$"[j])
 				return PROTO_NO;
 		return len < 32 ? PROTO_MAYBE : PROTO_NO;
 	}
@@ -421,6 +439,7 @@ static void *redis_open(const struct proto_flow *flow, const struct proto_sink *
 	r->client = -1;
 	if (flow->preopened)
 		r->lane[0].state = r->lane[1].state = LOST;
+	r->queue.lost = r->queue.heard = flow->preopened;
 	return r;
 }
 

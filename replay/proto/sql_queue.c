@@ -14,7 +14,6 @@ struct sql_pending *sql_push(struct sql_queue *q, const char *kind, int dir, uin
 
 	if (!p)
 		return NULL;
-	q->pipelined |= q->n > 0;
 	p->told.protocol = q->protocol;
 	p->told.kind = kind;
 	p->told.dir = dir;
@@ -27,6 +26,23 @@ struct sql_pending *sql_push(struct sql_queue *q, const char *kind, int dir, uin
 	q->last = p;
 	q->n++;
 	return p;
+}
+
+void sql_ask(struct sql_queue *q)
+{
+	if (q->n > 0 && q->lost && q->heard)
+		sql_tell_all(q);
+	q->pipelined |= q->n > 0;
+	q->heard = false;
+	q->answers_next = !q->pipelined;
+}
+
+void sql_lose(struct sql_queue *q)
+{
+	sql_tell_all(q);
+	q->lost = true;
+	q->heard = true;
+	q->answers_next = false;
 }
 
 int sql_text(struct sql_pending *p, const void *text, size_t len)
@@ -66,7 +82,7 @@ void sql_tell(struct sql_queue *q, bool complete)
 	told->user = q->user;
 	told->database = q->database;
 	told->message = p->message;
-	told->complete = complete;
+	told->complete = complete && !p->hole;
 	if (*p->error)
 		told->error = p->error;
 	q->sink.sql(q->sink.context, told);
@@ -76,7 +92,10 @@ void sql_tell(struct sql_queue *q, bool complete)
 void sql_tell_all(struct sql_queue *q)
 {
 	while (q->first)
-		sql_tell(q, false);
+		if (q->first->silent)
+			take_first(q);
+		else
+			sql_tell(q, false);
 }
 
 char *sql_copy(const void *text, size_t len)
@@ -100,8 +119,8 @@ int sql_fail(struct sql_pending *p, const char *code, size_t code_len, const cha
 	memcpy(p->error, code, code_len);
 	p->error[code_len] = '\0';
 	free(p->message);
-	p->message = sql_copy(message, len);
-	return p->message ? 0 : -1;
+	p->message = len > 0 ? sql_copy(message, len) : NULL;
+	return p->message || len == 0 ? 0 : -1;
 }
 
 void sql_answer(struct sql_pending *p, uint64_t bytes, uint64_t wall)

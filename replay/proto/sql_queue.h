@@ -18,9 +18,11 @@ struct sql_pending {
 	struct sql_pending *next;
 	struct sql_command told;
 	unsigned op; /* the protocol's own */
+	bool silent; /* it is no command, only waits for its answer */
 	uint32_t id; /* likewise */
 	struct buffer text;
 	bool has_text;
+	bool hole; /* some of the command or its answer is missing */
 	char error[64];
 	char *message;
 };
@@ -31,12 +33,21 @@ struct sql_queue { /* all but sink zero: empty */
 	char *user, *database; /* NULL: not known */
 	struct sql_pending *first, *last;
 	size_t n;
-	bool pipelined; /* a command was sent before the one before it was answered */
+	/* Answers belong to commands by their order. The side that answers may have lost its place; then ... */
+	bool lost;
+	bool heard;        /* ... it said something since the last command: that one's answer is gone */
+	bool answers_next; /* ... what it says next answers the last command */
+	bool pipelined;    /* a command was sent before the one before it was answered */
 };
 
 /* A new command at the end of the queue, which that direction carried from that time on. `kind` is a constant. NULL
  * without memory. */
 struct sql_pending *sql_push(struct sql_queue *queue, const char *kind, int dir, uint64_t wall);
+/* To be called before a command is pushed to which another answer belongs than to those before: is any of them still
+ * waiting, the client pipelines, or the answer was lost. */
+void sql_ask(struct sql_queue *queue);
+/* The side that answers lost its place, or is still lost and what it said was no beginning. All is told. */
+void sql_lose(struct sql_queue *queue);
 /* Adds to the command's text, as much as there is room for. 0 or -1. */
 int sql_text(struct sql_pending *pending, const void *text, size_t len);
 /* Tells the first command of the queue and takes it out. */
