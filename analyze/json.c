@@ -104,8 +104,14 @@ json_t *js_hex(const uint8_t *bytes, size_t len)
 
 void js_line(FILE *out, json_t *object)
 {
+	char line[8192];
+	size_t len = json_dumpb(object, line, sizeof line, JSON_COMPACT);
+
 	/* A stream that can't be written is noticed once, at the end of the run. */
-	json_dumpf(object, out, JSON_COMPACT);
+	if (len <= sizeof line)
+		fwrite(line, 1, len, out);
+	else
+		json_dumpf(object, out, JSON_COMPACT);
 	fputc('\n', out);
 	json_decref(object);
 }

@@ -119,10 +119,11 @@ struct lane {
 	nghttp2_hd_inflater *inflater; /* NULL: no header block yet */
 	bool table_lost;               /* of the decoder to be made next */
 	struct fields block;
-	bool in_block;       /* CONTINUATION has to follow */
-	bool block_broken;   /* the rest of it can't be decoded */
-	bool block_ends;     /* the stream, too */
-	bool block_promised; /* of PUSH_PROMISE */
+	size_t usual_fields, usual_text; /* of the block before: the next one will be like it */
+	bool in_block;                   /* CONTINUATION has to follow */
+	bool block_broken;               /* the rest of it can't be decoded */
+	bool block_ends;                 /* the stream, too */
+	bool block_promised;             /* of PUSH_PROMISE */
 	uint32_t block_stream;
 	uint64_t block_since;
 };
@@ -147,6 +148,15 @@ static void fields_release(struct fields *f)
 	free(f->list);
 	free(f->headers);
 	*f = (struct fields){0};
+}
+
+/* Room for as much at once; without memory there is less. */
+static void fields_reserve(struct fields *f, size_t n, size_t text)
+{
+	f->list = n ? malloc(n * sizeof *f->list) : NULL;
+	f->room = f->list ? n : 0;
+	f->text.data = text ? malloc(text) : NULL;
+	f->text.size = f->text.data ? text : 0;
 }
 
 static int add_text(struct fields *f, const uint8_t *text, size_t len, size_t *at)
@@ -446,6 +456,7 @@ static int inflate_block(struct lane *lane, const uint8_t *data, size_t len, boo
 static void begin_block(struct lane *lane, uint32_t stream, bool promised)
 {
 	fields_release(&lane->block);
+	fields_reserve(&lane->block, lane->usual_fields, lane->usual_text);
 	lane->in_block = true;
 	lane->block_broken = false;
 	lane->block_ends = lane->type == HEADERS && lane->flags & END_STREAM;
@@ -480,6 +491,8 @@ static int end_block(struct http2 *h, struct lane *lane, uint64_t wall)
 	if (lane->block_broken && add_field(block, NULL) < 0)
 		return -1;
 	lane->in_block = lane->block_broken = false;
+	lane->usual_fields = block->n;
+	lane->usual_text = block->text.len;
 	client = is_client(h, lane);
 	if (client < 0 || was_reset(h, lane->block_stream))
 		return 0;
