@@ -267,7 +267,7 @@ static void test_http_message__holes_in_bodies__are_counted(void **state)
 	CHECK(chunk, "HTTP/1.1 POST / @- 200 OK: seen- h1 b5 hole seen+ h1 b0 e3b0\n");
 }
 
-static void test_http_message__holes_elsewhere__end_the_direction(void **state)
+static void test_http_message__holes_elsewhere__end_the_message(void **state)
 {
 	static const struct step head[] = {
 	        {'>', "GET /1 HTTP/1.1\r\n\r\n", 0}, {'<', "HTTP/1.1 200 OK\r\nContent-Le", 0}, {'(', NULL, 3},
@@ -356,7 +356,7 @@ int main(void)
 	        cmocka_unit_test(test_http_message__upgrade_and_connect__begin_another_conversation),
 	        cmocka_unit_test(test_http_message__loose_forms__are_understood),
 	        cmocka_unit_test(test_http_message__holes_in_bodies__are_counted),
-	        cmocka_unit_test(test_http_message__holes_elsewhere__end_the_direction),
+	        cmocka_unit_test(test_http_message__holes_elsewhere__end_the_message),
 	        cmocka_unit_test(test_http_message__response_seen_first__waits_for_its_request),
 	        cmocka_unit_test(test_http_message__other_protocols__say_nothing),
 	        cmocka_unit_test(test_http_message__absurd_heads__are_bounded),

@@ -12,6 +12,67 @@ static void text(struct talk *talk, int dir, const char *string)
 
 #define BYTES(talk, dir, literal) say(talk, dir, literal, sizeof(literal) - 1)
 
+/* ---- HTTP/1 ----------------------------------------------------------------------------------------------------- */
+
+static void keep_alive(struct talk *talk)
+{
+	text(talk, TO_SERVER, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+	text(talk, TO_CLIENT, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+	text(talk, TO_SERVER, "POST /2 HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello");
+	text(talk, TO_CLIENT,
+	     "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n");
+	text(talk, TO_SERVER, "GET /3 HTTP/1.1\r\n\r\n");
+	text(talk, TO_CLIENT, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+	text(talk, TO_SERVER, "GET /4 HTTP/1.1\r\n\r\n");
+	text(talk, TO_CLIENT, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+}
+
+#define KEEP_ALIVE_4 \
+	"http stream=-1 method=GET path=/4 status=200 request=0:e3b0 Content-Length=5 response=5:2cf2 complete\n"
+#define KEEP_ALIVE                                                                                                 \
+	"http stream=-1 method=GET authority=a path=/1 status=200 Host=a request=0:e3b0 Content-Length=5 "         \
+	"response=5:2cf2 complete\n"                                                                               \
+	"http stream=-1 method=POST path=/2 status=201 Content-Length=5 request=5:2cf2 Transfer-Encoding=chunked " \
+	"response=11:b94d complete\n"                                                                              \
+	"http stream=-1 method=GET path=/3 status=404 request=0:e3b0 Content-Length=0 response=0:e3b0 "            \
+	"complete\n" KEEP_ALIVE_4
+
+static void test_http1__holes__tell_nothing_that_is_not_so(void **state)
+{
+	struct talk talk = {.n = 0};
+	size_t plays;
+
+	(void)state;
+	keep_alive(&talk);
+	check_pieces(&talk, KEEP_ALIVE);
+	/* Whatever is hit, most of the four are whole. */
+	assert_true(check_holes(&talk, KEEP_ALIVE, "request response", 64, &plays) > 2 * plays);
+	talk_release(&talk);
+}
+
+static void test_http1__an_answer_in_a_hole__costs_no_other(void **state)
+{
+	struct talk talk = {.n = 0};
+	struct told t;
+
+	(void)state;
+	keep_alive(&talk);
+	/* The second answer, whole. */
+	t = play_talk(&talk, false,
+	              &(struct play_how){.hole_dir = TO_CLIENT,
+	                                 .hole_at = talk.turns[1].bytes.len,
+	                                 .hole_len = talk.turns[3].bytes.len});
+	assert_int_equal(check_true(t.text, KEEP_ALIVE, "request response"), 3);
+	assert_non_null(strstr(t.text, "path=/2 Content-Length=5 request=5:2cf2\n"));
+	/* The third request, and the first bytes of the fourth. */
+	t = play_talk(&talk, false,
+	              &(struct play_how){.hole_dir = TO_SERVER,
+	                                 .hole_at = talk.turns[0].bytes.len + talk.turns[2].bytes.len,
+	                                 .hole_len = talk.turns[4].bytes.len + 3});
+	assert_int_equal(check_true(t.text, KEEP_ALIVE, "request response"), 2);
+	talk_release(&talk);
+}
+
 /* ---- WebSocket -------------------------------------------------------------------------------------------------- */
 
 static void upgrade(struct talk *talk, const char *extensions)
@@ -480,6 +541,8 @@ static void test_protos__what_is_none_of_them__is_silent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_http1__holes__tell_nothing_that_is_not_so),
+	        cmocka_unit_test(test_http1__an_answer_in_a_hole__costs_no_other),
 	        cmocka_unit_test(test_websocket__examples_of_rfc_6455__are_read),
 	        cmocka_unit_test(test_websocket__examples_of_rfc_7692__are_inflated),
 	        cmocka_unit_test(test_websocket__holes__tell_nothing_that_is_not_so),

@@ -94,6 +94,7 @@ struct http1 {
 	size_t n;
 	struct http_hashes hashes;
 	bool pipelined;          /* a request was sent before the one before it was answered */
+	bool heard;              /* the response half is lost, and something came there since the last request */
 	bool answers_next;       /* the response half is lost, and the next response answers the last request */
 	struct exchange *asking; /* for CONNECT or Upgrade; NULL: none, or it was answered */
 	struct protos *next;     /* what is spoken since */
@@ -156,6 +157,7 @@ static void lose(struct half *half)
 	}
 	turn_off(half);
 	half->state = LOST;
+	h->heard |= half->kind != REQUESTS;
 	h->answers_next = false;
 	h->asking = NULL;
 }
@@ -473,8 +475,12 @@ static int begin_request(struct half *half, const struct stamp *stamp)
 
 	if (h->n >= EXCHANGES_MAX)
 		tell_first(h);
-	for (x = h->first; x; x = x->next)
+	for (x = h->first; x; x = x->next) {
+		if (responses->state == LOST && h->heard)
+			x->response_done = true; /* it is in the hole */
 		h->pipelined |= !x->response_done;
+	}
+	h->heard = false;
 	if (responses->state == LOST && !h->pipelined)
 		h->answers_next = true;
 	x = exchange_new(h);
@@ -814,6 +820,7 @@ static bool find_place(struct half *half, const uint8_t *data, size_t len)
 	enum kind kind;
 	struct exchange *x;
 
+	h->heard |= half->kind != REQUESTS;
 	if (proto_http1.guess(data, len, true) != PROTO_YES)
 		return false;
 	kind = memcmp(data, "HTTP/", 5) == 0 ? RESPONSES : REQUESTS;
@@ -869,8 +876,10 @@ static int feed_hole(struct half *half, uint64_t len, const struct stamp *stamp)
 {
 	bool in_body = half->state == BODY || half->state == CHUNK || half->state == BODY_TO_END;
 
-	if (half->state == LOST && half->kind != REQUESTS)
+	if (half->state == LOST && half->kind != REQUESTS) {
+		half->flow->heard = true;
 		half->flow->answers_next = false; /* what comes next may be the rest of that answer */
+	}
 	if (half->state == OFF || half->state == LOST)
 		return 0;
 	if (in_body && len > 0 && len < INT64_MAX && (half->state == BODY_TO_END || len <= half->left))
