@@ -35,6 +35,7 @@ enum {
 	CHUNK_LINE_MAX = 4 << 10,
 	TRAILERS_MAX = 64 << 10,
 	EXCHANGES_MAX = 1000, /* requests that wait for their responses */
+	KEPT_MAX = 16 << 20,  /* bytes of their heads */
 	WAITING_MAX = 256 << 10,
 };
 
@@ -51,6 +52,7 @@ struct exchange {
 	char *authority; /* cut out of an absolute target */
 	struct http_body request_body, response_body;
 	bool request_done, response_done;
+	size_t kept; /* bytes of the request's head */
 };
 
 enum state {
@@ -92,6 +94,7 @@ struct http1 {
 	struct half half[2];
 	struct exchange *first, **end;
 	size_t n;
+	size_t kept; /* bytes of the requests' heads */
 	struct http_hashes hashes;
 	bool pipelined;          /* a request was sent before the one before it was answered */
 	bool heard;              /* the response half is lost, and something came there since the last request */
@@ -104,6 +107,7 @@ struct http1 {
 
 static void exchange_free(struct http1 *h, struct exchange *x)
 {
+	h->kept -= x->kept;
 	http_body_end(&x->request_body, &h->hashes);
 	http_body_end(&x->response_body, &h->hashes);
 	buffer_release(&x->request.text);
@@ -473,7 +477,7 @@ static int begin_request(struct half *half, const struct stamp *stamp)
 	char *line = NULL;
 	int result;
 
-	if (h->n >= EXCHANGES_MAX)
+	while (h->n >= EXCHANGES_MAX || h->kept > KEPT_MAX)
 		tell_first(h);
 	for (x = h->first; x; x = x->next) {
 		if (responses->state == LOST && h->heard)
@@ -487,6 +491,8 @@ static int begin_request(struct half *half, const struct stamp *stamp)
 	if (!x)
 		return -1;
 	x->request.text = half->text;
+	x->kept = half->text.size;
+	h->kept += x->kept;
 	half->text = (struct buffer){0};
 	x->told.start = half->since;
 	half->exchange = x;

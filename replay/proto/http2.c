@@ -38,6 +38,7 @@ enum {
 	FIELDS_MAX = 1000,    /* of a header block */
 	TEXT_MAX = 256 << 10, /* of their names and values */
 	STREAMS_MAX = 4096,
+	KEPT_MAX = 16 << 20, /* bytes of names and values, all streams together */
 	RESETS_KEPT = 64,
 	TABLE_MAX = 1 << 20,
 	UNKNOWN_ENTRIES = 124, /* that fill a table of 4096 octets, with a name of one: RFC 7541, 4.1 */
@@ -95,6 +96,7 @@ struct stream {
 	uint32_t id;
 	struct http_exchange told;
 	struct side request, response;
+	size_t kept; /* bytes of names and values */
 };
 
 struct lane {
@@ -136,6 +138,7 @@ struct http2 {
 	struct map streams;
 	struct stream *first, **end; /* the oldest first */
 	struct http_hashes hashes;
+	size_t kept; /* by all streams */
 	uint32_t resets[RESETS_KEPT]; /* streams that were reset lately: what still comes on them is no new one */
 	size_t n_resets;
 };
@@ -231,6 +234,7 @@ static int make_headers(struct fields *f, const struct http_header **headers, si
 
 static void stream_free(struct http2 *h, struct stream *s)
 {
+	h->kept -= s->kept;
 	http_body_end(&s->request.body, &h->hashes);
 	http_body_end(&s->response.body, &h->hashes);
 	fields_release(&s->request.head);
@@ -505,6 +509,8 @@ static int end_block(struct http2 *h, struct lane *lane, uint64_t wall)
 	message = request ? &s->told.request : &s->told.response;
 	if (side->done)
 		return 0;
+	s->kept += block->text.size;
+	h->kept += block->text.size;
 	/* What has no pseudo-header field is no head (RFC 9113, 8.3): that one is missing. */
 	if (!message->seen && (block->unknown || status || pseudo(block, ":method"))) {
 		fields_release(&side->head);
@@ -533,6 +539,8 @@ static int end_block(struct http2 *h, struct lane *lane, uint64_t wall)
 		end_side(s, side, h, wall);
 	}
 	tell_if_done(h, s);
+	while (h->kept > KEPT_MAX)
+		tell(h, h->first);
 	return 0;
 }
 

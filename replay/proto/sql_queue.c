@@ -14,6 +14,7 @@ struct sql_pending *sql_push(struct sql_queue *q, const char *kind, int dir, uin
 
 	if (!p)
 		return NULL;
+	p->room = q->n < SQL_COMMANDS_WHOLE ? SQL_TEXT_MAX : SQL_TEXT_SHORT;
 	p->told.protocol = q->protocol;
 	p->told.kind = kind;
 	p->told.dir = dir;
@@ -47,7 +48,7 @@ void sql_lose(struct sql_queue *q)
 
 int sql_text(struct sql_pending *p, const void *text, size_t len)
 {
-	size_t room = SQL_TEXT_MAX - p->text.len;
+	size_t room = p->room > p->text.len ? p->room - p->text.len : 0;
 
 	p->has_text = true;
 	p->told.cut |= len > room;

@@ -10,7 +10,9 @@
 #include "replay/proto/sql.h"
 
 enum {
-	SQL_COMMANDS_MAX = 65536, /* that wait */
+	SQL_COMMANDS_MAX = 65536,  /* that wait */
+	SQL_COMMANDS_WHOLE = 4096, /* of them keep SQL_TEXT_MAX bytes of their text, the others: */
+	SQL_TEXT_SHORT = 64,
 	SQL_PAYLOAD_MAX = 8192,   /* of a message that is kept to look into */
 };
 
@@ -21,6 +23,7 @@ struct sql_pending {
 	bool silent; /* it is no command, only waits for its answer */
 	uint32_t id; /* likewise */
 	struct buffer text;
+	size_t room; /* for it */
 	bool has_text;
 	bool hole; /* some of the command or its answer is missing */
 	char error[64];
