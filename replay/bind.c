@@ -7,6 +7,9 @@
  * looks for one that lies inside. Nesting alone is no proof (a callback may log to a socket): the socket's bytes must
  * look like TLS too.
  *
+ * A goroutine goes on in whichever thread there is, and that one serves others meanwhile. So Go's calls say themselves
+ * which flow they work on, where the recorder could tell; where not, nesting counts only if all of it is one socket's.
+ *
  * What an object delivered before it was bound is held a while (flow.c) and goes to the socket then.
  *
  * A binding holds for later calls that need no system call, because the library had the bytes in its buffer. It ends
@@ -70,13 +73,29 @@ struct flow *bind_socket(const struct flow *library)
 	return library->bound ? map_get(&library->section->flows, library->bound) : NULL;
 }
 
+static bool is_of_goroutine(const struct fdtape_event *event)
+{
+	return event->call >= FDTAPE_CALL_GO_TLS_READ;
+}
+
+/* The flow that the call says it works on; NULL: it doesn't say, or that is none that can carry TLS. */
+static struct flow *told_socket(const struct flow *library, const struct fdtape_event *event)
+{
+	int arg = is_of_goroutine(event) ? fdtape_call_flow_arg(event->call) : -1;
+	struct flow *flow = arg >= 0 && event->arg[arg] ? map_get(&library->section->flows, event->arg[arg]) : NULL;
+
+	return flow && flow->tls && flow->pub.def.pid == event->pid ? flow : NULL;
+}
+
 /* The socket that the library call did its input or output on; NULL: none that qualifies. */
 static struct flow *find_socket(const struct flow *library, const struct fdtape_event *event)
 {
 	const struct thread *thread = map_get(&library->section->threads, event->tid);
-	struct flow *best = NULL;
+	struct flow *best = told_socket(library, event);
 	int best_score = -1;
 
+	if (best)
+		return best;
 	if (!thread || event->flags & (FDTAPE_EVENT_NO_START | FDTAPE_EVENT_PENDING))
 		return NULL;
 	for (unsigned i = 1; i <= CALLS && i <= thread->n; i++) {
@@ -88,6 +107,8 @@ static struct flow *find_socket(const struct flow *library, const struct fdtape_
 		    flow->pub.def.pid != event->pid || !tls_flow_may_be_tls(flow->tls, FDTAPE_IN) ||
 		    !tls_flow_may_be_tls(flow->tls, FDTAPE_OUT))
 			continue;
+		if (best && best != flow && is_of_goroutine(event))
+			return NULL;
 		score = (call->dir == event->dir) +
 		        2 * (tls_flow_is_tls(flow->tls, FDTAPE_IN) || tls_flow_is_tls(flow->tls, FDTAPE_OUT));
 		if (score > best_score) {

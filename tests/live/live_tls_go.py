@@ -88,13 +88,13 @@ def client(version, *options):
         equal("status", record(tape, program, site.url, f"{folder}/got.bin", site.upload,
                                env={"SSLKEYLOGFILE": log}).returncode, 0)
         equal("its copy", sha256(read(f"{folder}/got.bin")), sha256(site.body))
-        check_client(tape, site, None, "wire")
+        check_client(tape, site, None, "both")
         check_keys(tape, log)
         equal("what the server got", site.posted, [sha256(read(site.upload))])
         # No KeyLogWriter: the same but for the log.
         tape = f"{folder}/silent.tape"
         equal("status", record(tape, program, site.url, f"{folder}/got.bin", site.upload).returncode, 0)
-        check_client(tape, site, None, "wire")
+        check_client(tape, site, None, "both")
 
 
 def client_13():
