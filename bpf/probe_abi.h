@@ -201,6 +201,8 @@ enum probe_key_source {
 	PROBE_KEY_GO = 3,          /* writeKeyLog: label, id the client random, value */
 	PROBE_KEY_PKEY = 4,        /* EVP_PKEY_CTX_ctrl: label the command's number, id what was set; no value */
 	PROBE_KEY_PKEY_OUT = 5,    /* EVP_PKEY_derive: value what came out */
+	PROBE_KEY_BORING_HKDF = 6, /* HKDF_expand: id the info, value what came out */
+	PROBE_KEY_BORING_PRF = 7,  /* CRYPTO_tls1_prf: label, id both seeds, value the secret */
 };
 
 struct probe_key {

@@ -104,6 +104,8 @@ static const struct function functions[] = {
         {"nettle_hkdf_expand", true, PROGRAM(hkdf_enter), PROGRAM(hkdf_return), NULL},
         {"_gnutls_prf_raw", true, PROGRAM(prf_enter), 0, NULL},
         {"crypto/tls.(*Config).writeKeyLog", true, PROGRAM(go_key_log), 0, NULL},
+        {"HKDF_expand", true, PROGRAM(boring_hkdf_enter), PROGRAM(boring_hkdf_return), NULL},
+        {"CRYPTO_tls1_prf", true, PROGRAM(boring_prf_enter), 0, NULL},
         {"SSL_read", false, PROGRAM(ssl_read), LEAVE, NULL},
         {"SSL_read_ex", false, PROGRAM(ssl_read_ex), LEAVE, NULL},
         {"SSL_peek", false, PROGRAM(ssl_peek), LEAVE, NULL},
