@@ -171,6 +171,45 @@ func main() {
 	fmt.Println(good, "good")
 }
 """
+# Reads by a net.Conn of its own, whose fd only nesting tells.
+WRAPPED = """package main
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"os"
+)
+
+type counted struct {
+	calls int
+	conn  net.Conn
+}
+
+func (c *counted) Read(b []byte) (int, error) { c.calls++; return c.conn.Read(b) }
+
+type wrapped struct {
+	*counted
+	net.Conn
+}
+
+func (w wrapped) Read(b []byte) (int, error) { return w.counted.Read(b) }
+
+func main() {
+	raw, err := net.Dial("tcp", os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	conn := tls.Client(wrapped{&counted{conn: raw}, raw}, &tls.Config{InsecureSkipVerify: true})
+	conn.Write([]byte("GET / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n"))
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		panic(err)
+	}
+	os.Stdout.Write(answer)
+	conn.Close()
+}
+"""
 # Reads into an array on the stack of a new goroutine: the handshake, which the first Read makes, needs a larger one, so
 # that the array is elsewhere when Read returns.
 ON_STACK = """package main
@@ -393,5 +432,14 @@ def on_stack():
         equal("stream", analyze("stream", "--flow", str(flow[0]["flow"]), "--dir", "in", "--raw", tape), answer)
 
 
+def wrapped():
+    """a net.Conn of the program's own beneath: --tls calls, by what is nested alone"""
+    with workspace() as folder, https(folder, "TLSv1.3") as site:
+        program, tape = build(folder, WRAPPED), f"{folder}/wrapped.tape"
+        done = record(tape, program, f"127.0.0.1:{site.port}", options=("--tls", "calls"))
+        equal("its copy", sha256(done.stdout.split(b"\r\n\r\n", 1)[1]), sha256(site.body))
+        check_client(tape, site, None, "calls")
+
+
 main(client_13, client_12, client_stripped, client_pie, client_calls, server_running, server_stripped, server_later,
-     fds_calls, fds_auto, load_symbols, load_stripped, on_stack)
+     fds_calls, fds_auto, load_symbols, load_stripped, on_stack, wrapped)
