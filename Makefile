@@ -162,7 +162,7 @@ DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-c
         python3-h2 python3-grpcio python3-websockets tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
         qemu-system-x86 busybox-static \
-        wget gnutls-bin golang-go libnss3-tools stunnel4
+        wget gnutls-bin golang-go libnss3-tools stunnel4 android-boringssl
 
 # Installs what is missing as root; as anybody else says what to install, and stops.
 deps:
