@@ -52,8 +52,12 @@ static const struct view {
         {"info", view_info, TAKES_JSON, "who recorded what, where and when; totals; loss"},
         {"flows", view_flows, TAKES_JSON, "one line a flow: a socket's life on a file descriptor"},
         {"log", view_log, TAKES_JSON, "one line a call, in the order in which they happened"},
-        {"http", view_http, TAKES_JSON, "one line a request with its response"},
+        {"http", view_http, TAKES_JSON, "one line a request with its response: HTTP/1, HTTP/2, gRPC"},
+        {"ws", view_ws, TAKES_JSON, "one line a WebSocket message"},
+        {"sql", view_sql, TAKES_JSON, "one line a command to a database: PostgreSQL, MySQL, Redis"},
+        {"dns", view_dns, TAKES_JSON, "one line a DNS query with its response"},
         {"stream", view_stream, TAKES_STREAM | TAKES_WIRE, "the bytes of one flow (--flow N), decrypted"},
+        {"audit", view_audit, TAKES_JSON, "what the wire decrypts to against what library calls delivered"},
         {"verify", view_verify, TAKES_JSON | TAKES_REPAIR, "check the file itself: every block's checksum"},
         {"pcapng", export_pcapng, TAKES_WIRE, "export for Wireshark, with TLS keys or decrypted"},
         {"keylog", export_keylog, 0, "export the TLS secrets as an SSLKEYLOGFILE"},
@@ -81,8 +85,8 @@ static void print_help(void)
 	       "  " TOOL " pcapng -o demo.pcapng --exe curl demo.tape && wireshark demo.pcapng\n"
 	       "      curl's traffic, readable in Wireshark without a setting\n"
 	       "\n"
-	       "Exit status: 0 done, 1 something asked for is missing, 2 usage, 3 damaged tape (what could\n"
-	       "be read was shown), 4 the system refused.\n");
+	       "Exit status: 0 done, 1 something asked for is missing or was found wanting, 2 usage,\n"
+	       "3 damaged tape (what could be read was shown), 4 the system refused.\n");
 }
 
 static const struct view *find_view(const char *name)

@@ -89,6 +89,33 @@ static void put_time(FILE *out, const char *what, uint64_t wall, const char *oth
 	fprintf(out, "%s %s", what, wall ? text_time(text, wall) : otherwise);
 }
 
+/* From where on it was what; only where that is more than one word says. */
+static void put_timeline(FILE *out, const struct tls_timeline *timeline)
+{
+	static const char *const words[] = {"clear", "TLS", "TLS by the kernel"};
+	bool changes = false;
+	char clock[TEXT_CLOCK_MAX];
+
+	_Static_assert(sizeof words / sizeof *words == TLS_SEGMENT_KTLS + 1, "words for each kind");
+	for (size_t i = 1; timeline && i < timeline->n; i++)
+		changes |= timeline->segments[i].kind != timeline->segments[0].kind;
+	for (size_t i = 0; changes && i < timeline->n; i++) {
+		const struct tls_segment *s = &timeline->segments[i];
+		const char *version = s->tls && s->depth ? tls_version_name(s->tls->version) : NULL;
+
+		fprintf(out, "\n      %s %s%s from byte %" PRIu64 ", %s", words_dir(s->dir),
+		        s->depth ? "within TLS: " : "", words[s->kind], s->offset, text_clock(clock, s->wall));
+		if (s->agreed)
+			fprintf(out, ", after %s", s->agreed);
+		if (version)
+			fprintf(out, ", %s", version);
+		if (s->tls && s->depth && *s->tls->sni) {
+			fputs(", sni ", out);
+			cli_put_string(out, s->tls->sni);
+		}
+	}
+}
+
 /* What --verbose adds below a row. */
 static char *note_text(const struct player_flow *flow)
 {
@@ -120,6 +147,7 @@ static char *note_text(const struct player_flow *flow)
 			cli_put_string(out, tls->library);
 		}
 	}
+	put_timeline(out, flow->timeline);
 	for (uint32_t bit = 1; bit; bit <<= 1)
 		if (tls->evidence & bit && tls_evidence_text(bit))
 			fprintf(out, "\n      evidence: %s", tls_evidence_text(bit));

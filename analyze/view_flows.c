@@ -20,9 +20,48 @@ struct flows {
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
-static json_t *tls_object(const struct tls_info *tls)
+static json_t *evidence_array(uint32_t evidence)
 {
-	json_t *object = js_object(), *evidence = js_array();
+	json_t *array = js_array();
+
+	for (uint32_t bit = 1; bit; bit <<= 1)
+		if (evidence & bit && tls_evidence_name(bit))
+			js_add(array, js_plain(tls_evidence_name(bit)));
+	return array;
+}
+
+/* Of TLS within TLS: what the flow's own keys say of the outer one. */
+static json_t *inner_object(const struct tls_info *tls)
+{
+	json_t *object = js_object();
+
+	js_set(object, "version", js_plain(tls_version_name(tls->version)));
+	js_set(object, "cipher", js_plain(tls->cipher ? tls_cipher_name(tls->cipher) : NULL));
+	js_set(object, "sni", js_known(tls->sni));
+	js_set(object, "alpn", js_known(tls->alpn));
+	js_set(object, "plaintext", js_plain(tls_plaintext_name(tls->plaintext)));
+	return object;
+}
+
+/* A step of the timeline: from this offset of a direction on. */
+static json_t *segment_object(const struct tls_segment *segment)
+{
+	json_t *object = js_object();
+
+	js_set(object, "dir", js_plain(words_dir(segment->dir)));
+	js_set(object, "depth", js_number(segment->depth));
+	js_set(object, "offset", js_number(segment->offset));
+	js_set(object, "time", js_time(segment->wall));
+	js_set(object, "is", js_plain(tls_segment_name(segment->kind)));
+	js_set(object, "agreed", js_plain(segment->agreed));
+	js_set(object, "tls", segment->tls && segment->depth ? inner_object(segment->tls) : js_null());
+	js_set(object, "evidence", evidence_array(tls_segment_evidence(segment)));
+	return object;
+}
+
+static json_t *tls_object(const struct tls_info *tls, const struct tls_timeline *timeline)
+{
+	json_t *object = js_object(), *segments = js_array();
 
 	js_set(object, "verdict", js_plain(tls_verdict_name(tls->verdict)));
 	js_set(object, "version", js_plain(tls_version_name(tls->version)));
@@ -31,10 +70,10 @@ static json_t *tls_object(const struct tls_info *tls)
 	js_set(object, "alpn", js_known(tls->alpn));
 	js_set(object, "library", js_known(tls->library));
 	js_set(object, "plaintext", js_plain(tls_plaintext_name(tls->plaintext)));
-	for (uint32_t bit = 1; bit; bit <<= 1)
-		if (tls->evidence & bit && tls_evidence_name(bit))
-			js_add(evidence, js_plain(tls_evidence_name(bit)));
-	js_set(object, "evidence", evidence);
+	js_set(object, "evidence", evidence_array(tls->evidence));
+	for (size_t i = 0; timeline && i < timeline->n; i++)
+		js_add(segments, segment_object(&timeline->segments[i]));
+	js_set(object, "timeline", segments);
 	return object;
 }
 
@@ -68,7 +107,7 @@ static json_t *flow_object(const struct player_flow *flow)
 	js_set(object, "peers", js_number(flow->peers));
 	js_set(object, "opened", js_time(flow->opened));
 	js_set(object, "closed", js_time(flow->closed));
-	js_set(object, "tls", tls_object(&flow->tls));
+	js_set(object, "tls", tls_object(&flow->tls, flow->timeline));
 	js_set(object, "in", traffic_object(flow, FDTAPE_IN));
 	js_set(object, "out", traffic_object(flow, FDTAPE_OUT));
 	return object;

@@ -45,33 +45,36 @@ enum ssl {
 	SSL_UNKNOWN, /* no bytes yet to judge by */
 	SSL_YES,
 	SSL_NOT,
-	SSL_MIXED,
 	SSL_PLAIN,   /* a library call's plaintext */
 	SSL_NO_CONN, /* no connection: a file, a pipe, or an fd that is not known */
 };
 
 static const char *const ssl_words[] = {
-        [SSL_NONE] = "-",      [SSL_UNKNOWN] = "unknown", [SSL_YES] = "ssl",         [SSL_NOT] = "not ssl",
-        [SSL_MIXED] = "mixed", [SSL_PLAIN] = "plain",     [SSL_NO_CONN] = "no conn",
+        [SSL_NONE] = "-",      [SSL_UNKNOWN] = "unknown", [SSL_YES] = "ssl",
+        [SSL_NOT] = "not ssl", [SSL_PLAIN] = "plain",     [SSL_NO_CONN] = "no conn",
 };
 
 static enum ssl ssl_of(const struct line *line)
 {
+	enum tls_verdict now;
+
 	if (!fdtape_call_carries(line->event.call))
 		return SSL_NONE;
 	if (line->event.call >= FDTAPE_CALL_SSL_READ)
 		return SSL_PLAIN;
 	if (!line->flow || line->flow->def.kind != FDTAPE_KIND_SOCKET)
 		return SSL_NO_CONN;
+	now = player_flow_now(line->flow, line->event.dir == FDTAPE_OUT ? FDTAPE_OUT : FDTAPE_IN);
 	switch (line->flow->tls.verdict) {
 	case TLS_VERDICT_UNKNOWN:
 		return SSL_UNKNOWN;
 	case TLS_VERDICT_CLEAR:
-		return SSL_NOT;
+		/* What looks like the beginning of TLS, and has no answer yet, is not called clear. */
+		return line->flow->timeline && now == TLS_VERDICT_UNKNOWN ? SSL_UNKNOWN : SSL_NOT;
 	case TLS_VERDICT_TLS:
 		return SSL_YES;
 	case TLS_VERDICT_MIXED:
-		return SSL_MIXED;
+		return now == TLS_VERDICT_TLS ? SSL_YES : now == TLS_VERDICT_CLEAR ? SSL_NOT : SSL_UNKNOWN;
 	}
 	return SSL_UNKNOWN;
 }
@@ -81,7 +84,6 @@ static const char *process_data(enum ssl ssl)
 {
 	switch (ssl) {
 	case SSL_YES:
-	case SSL_MIXED:
 	case SSL_PLAIN:
 		return "process_data (ssl)";
 	case SSL_NOT:

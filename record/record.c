@@ -171,7 +171,8 @@ static int start_probes(struct recorder *r)
 	struct probes_options options = {
 	        .choice = &r->options.choice,
 	        .keys = r->options.tls & TLS_KEYS,
-	        .calls = r->options.tls & TLS_CALLS,
+	        /* A library's call does not say of which port it is. */
+	        .calls = r->options.tls & TLS_CALLS && (!r->options.choice.n_ports || r->options.tls_asked),
 	        .files = r->options.files,
 	        .files_payload = r->options.files_payload,
 	        .lean = r->options.lean,
@@ -189,7 +190,8 @@ static int start_probes(struct recorder *r)
 	about_add(&r->about, "record.attachment", probes_attachment(r->probes));
 	if (tapes_start(r->tapes, &clock) != 0)
 		return -1;
-	r->translate = translate_new(tapes_writer(r->tapes), r->probes, clock.monotonic, r->options.snaplen > 0);
+	r->translate = translate_new(tapes_writer(r->tapes), r->probes, clock.monotonic, r->options.snaplen > 0,
+	                             choice_is_of_ports(&r->options.choice));
 	if (!r->translate) {
 		cli_warn("no memory");
 		return -1;

@@ -55,6 +55,12 @@ static inline bool choice_asks_image(const struct choice *c)
 	return c->n_exes || c->n_comms;
 }
 
+/* Connections are chosen, whose ever they are. */
+static inline bool choice_is_of_ports(const struct choice *c)
+{
+	return c->n_ports && !c->n_pids && !choice_asks_image(c);
+}
+
 /* exe and comm only: pids are listed, and the kernel asks for uid, cgroup and port at each call. */
 bool choice_matches(const struct choice *choice, const struct procfs_process *process);
 

@@ -23,7 +23,8 @@
 /* A queue that waits for a lost record must not grow without end. */
 #define HELD_MAX_BYTES (64u << 20)
 
-struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload)
+struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload,
+                                bool lazy)
 {
 	struct translate *t = calloc(1, sizeof *t);
 
@@ -32,6 +33,7 @@ struct translate *translate_new(struct fdtape_writer *writer, struct probes *pro
 	t->writer = writer;
 	t->probes = probes;
 	t->payload = payload;
+	t->lazy = lazy;
 	t->told_at = started;
 	t->last = &t->first;
 	return t;
@@ -152,9 +154,35 @@ static size_t fixed_size(const struct probe_header *h)
 	return 0;
 }
 
+/* Of a process that the tape does not know of: what can't make it one that it does. */
+static bool is_untold(const struct translate *t, const void *record)
+{
+	switch (((const struct probe_header *)record)->type) {
+	case PROBE_CALL: {
+		const struct probe_call *r = record;
+
+		return r->call >= FDTAPE_CALL_SSL_READ && !is_told(t, r->tgid);
+	}
+	case PROBE_FLOW: {
+		const struct probe_flow *r = record;
+
+		return r->handle && !is_told(t, r->tgid);
+	}
+	case PROBE_KDF:
+		return !is_told(t, ((const struct probe_kdf *)record)->tgid);
+	case PROBE_KDF_RESULT:
+		return !is_told(t, ((const struct probe_kdf_out *)record)->tgid);
+	case PROBE_KEY:
+		return !is_told(t, ((const struct probe_key *)record)->tgid);
+	}
+	return false;
+}
+
 static int handle(struct translate *t, const void *record, uint64_t given, const uint8_t *payload, size_t len,
                   bool last)
 {
+	if (t->lazy && is_untold(t, record))
+		return 0;
 	switch (((const struct probe_header *)record)->type) {
 	case PROBE_CALL:
 		return on_call(t, record, given, payload, len, last);
@@ -422,6 +450,8 @@ static int put_processes(struct translate *t)
 		all[n++] = p;
 	qsort(all, n, sizeof *all, by_pid);
 	for (size_t i = 0; i < n && !error; i++) {
+		if (!all[i]->told)
+			continue;
 		error = put_process(t, all[i], 0);
 		if (!error)
 			error = put_threads(t, all[i], 0);

@@ -28,9 +28,11 @@ struct translate_totals {
 	} losses[FDTAPE_LOSS_REASONS];
 };
 
-/* The writer and the probes stay the caller's; `started` is when recording began; `payload`: bytes are kept. NULL: no
- * memory. */
-struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload);
+/* The writer and the probes stay the caller's; `started` is when recording began; `payload`: bytes are kept; `lazy`: any
+ * process may turn out to have a flow that is recorded, and none is told of before: neither its life nor its secrets.
+ * NULL: no memory. */
+struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload,
+                                bool lazy);
 
 /* image() is called for each process image that was chosen, mapped() for each file that one maps later to run it, so that
  * TLS can be probed. The path is as the process sees it, "" if it is not known. */

@@ -30,6 +30,22 @@ int put_process(struct translate *t, const struct process *p, uint64_t time)
 	return fdtape_writer_put(t->writer, &item);
 }
 
+/* The process as it is now, if it is one to be told of. */
+static int tell_process(struct translate *t, struct process *p, uint64_t time)
+{
+	p->told |= !t->lazy;
+	return p->told ? put_process(t, p, time) : 0;
+}
+
+/* What became of it, likewise. */
+static int tell_event(struct translate *t, const struct process *p, const struct fdtape_item *item)
+{
+	if (!p->told)
+		return 0;
+	t->totals.events++;
+	return fdtape_writer_put(t->writer, item);
+}
+
 static bool set_string(char **to, const char *from)
 {
 	char *copy = strdup(from);
@@ -122,15 +138,34 @@ int translate_process(struct translate *t, pid_t pid)
 		return FDTAPE_ERR_MEMORY;
 	if (t->image)
 		t->image(t->image_context, pid);
-	return put_process(t, p, 0);
+	return tell_process(t, p, 0);
 }
 
-struct process *process_of(struct translate *t, uint32_t pid, int *error)
+/* The process' entry, which the tape may not know of. */
+static struct process *known_process(struct translate *t, uint32_t pid, int *error)
 {
 	struct process *p = map_get(&t->processes, pid);
 
 	*error = p ? 0 : translate_process(t, (pid_t)pid);
 	return p ? p : map_get(&t->processes, pid);
+}
+
+struct process *process_of(struct translate *t, uint32_t pid, int *error)
+{
+	struct process *p = known_process(t, pid, error);
+
+	if (p && !p->told && !*error) {
+		p->told = true;
+		*error = put_process(t, p, 0);
+	}
+	return p;
+}
+
+bool is_told(const struct translate *t, uint32_t pid)
+{
+	const struct process *p = t->lazy ? map_get(&t->processes, pid) : NULL;
+
+	return !t->lazy || (p && p->told);
 }
 
 /* ---- threads ---------------------------------------------------------------------------------------------------- */
@@ -195,7 +230,7 @@ static void forget_threads(struct translate *t, struct process *p)
 int on_name(struct translate *t, const struct probe_name *r)
 {
 	int error;
-	struct process *p = process_of(t, r->tgid, &error);
+	struct process *p = known_process(t, r->tgid, &error);
 	struct thread *thread;
 
 	if (error || !p)
@@ -203,8 +238,10 @@ int on_name(struct translate *t, const struct probe_name *r)
 	if (r->tid == r->tgid) {
 		memcpy(p->comm, r->comm, sizeof p->comm);
 		p->comm[sizeof p->comm - 1] = 0;
-		return put_process(t, p, r->time);
+		return tell_process(t, p, r->time);
 	}
+	if (!p->told)
+		return 0;
 	thread = map_get(&t->threads, r->tid);
 	if (!thread && !(thread = new_thread(t, p, r->tid)))
 		return FDTAPE_ERR_MEMORY;
@@ -259,10 +296,9 @@ int on_exec(struct translate *t, const struct probe_exec *r)
 		return FDTAPE_ERR_MEMORY;
 	if (t->image && r->chosen)
 		t->image(t->image_context, (pid_t)r->tgid);
-	error = put_process(t, p, r->time);
-	t->totals.events++;
+	error = tell_process(t, p, r->time);
 	if (!error)
-		error = fdtape_writer_put(t->writer, &item);
+		error = tell_event(t, p, &item);
 	if (!error && !r->chosen)
 		error = end_flows(t, p, 0); /* they live on, unseen */
 	return error;
@@ -272,7 +308,7 @@ int on_fork(struct translate *t, const struct probe_fork *r)
 {
 	int error;
 	bool fresh;
-	struct process *parent = process_of(t, r->tgid, &error), *child = process_entry(t, r->child, &fresh);
+	struct process *parent = known_process(t, r->tgid, &error), *child = process_entry(t, r->child, &fresh);
 	struct fdtape_item item = {.type = FDTAPE_ITEM_EVENT,
 	                           .event = {.time = r->time,
 	                                     .pid = r->tgid,
@@ -290,9 +326,8 @@ int on_fork(struct translate *t, const struct probe_fork *r)
 	if (!set_string(&child->exe, parent->exe) || !set_string(&child->cmdline, parent->cmdline) ||
 	    !set_string(&child->build_id, parent->build_id) || !set_string(&child->cgroup, parent->cgroup))
 		return FDTAPE_ERR_MEMORY;
-	t->totals.events++;
-	error = fdtape_writer_put(t->writer, &item);
-	return error ? error : put_process(t, child, r->time);
+	error = tell_event(t, parent, &item);
+	return error ? error : tell_process(t, child, r->time);
 }
 
 static int bury(struct translate *t, struct process *p, uint64_t time)
@@ -308,7 +343,7 @@ static int bury(struct translate *t, struct process *p, uint64_t time)
 int on_exit_(struct translate *t, const struct probe_exit *r)
 {
 	int error;
-	struct process *p = process_of(t, r->tgid, &error);
+	struct process *p = known_process(t, r->tgid, &error);
 	struct fdtape_item item = {.type = FDTAPE_ITEM_EVENT,
 	                           .event = {.time = r->time,
 	                                     .pid = r->tgid,
@@ -316,12 +351,16 @@ int on_exit_(struct translate *t, const struct probe_exit *r)
 	                                     .call = FDTAPE_CALL_EXIT,
 	                                     .result = r->code,
 	                                     .fd = -1}};
+	bool told;
 
 	if (error || !p)
 		return error ? error : FDTAPE_ERR_MEMORY;
+	told = p->told;
 	error = bury(t, p, r->time);
+	if (error || !told)
+		return error;
 	t->totals.events++;
-	return error ? error : fdtape_writer_put(t->writer, &item);
+	return fdtape_writer_put(t->writer, &item);
 }
 
 int bury_dead(struct translate *t, uint64_t now)

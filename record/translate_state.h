@@ -19,6 +19,7 @@ struct process {
 	char *tls_library[PROBE_LIBRARIES]; /* path of its libssl, ...; NULL: not asked yet */
 	struct flow *flows;                 /* open ones, newest first */
 	struct thread *threads;             /* other than the leader, as far as they made a call */
+	bool told;                          /* the tape knows of it */
 };
 
 struct thread {
@@ -60,6 +61,7 @@ struct translate {
 	struct fdtape_writer *writer;
 	struct probes *probes;
 	bool payload; /* bytes are kept */
+	bool lazy;    /* a process is told of when it has a flow, and not before */
 	void (*image)(void *context, pid_t pid);
 	translate_mapped *mapped;
 	void *image_context;
@@ -80,7 +82,9 @@ struct translate {
 
 /* ---- translate_process.c ---- */
 
-/* The process' entry, defined from /proc when it is met first; NULL: *error. */
+/* Whether the tape knows of the process. Where it tells of all, one that was not met yet is as good as told. */
+bool is_told(const struct translate *t, uint32_t pid);
+/* The process' entry, defined from /proc when it is met first, and on the tape from now on; NULL: *error. */
 struct process *process_of(struct translate *t, uint32_t pid, int *error);
 /* Defines the thread's name when it is met first. */
 int thread_seen(struct translate *t, struct process *p, uint32_t tid, uint64_t time);

@@ -44,7 +44,7 @@ static inline int buffer_add(struct buffer *b, const void *bytes, size_t len)
 static inline void buffer_drop(struct buffer *b, size_t len)
 {
 	b->len -= len;
-	if (b->len > 0)
+	if (len > 0 && b->len > 0)
 		memmove(b->data, b->data + len, b->len);
 }
 

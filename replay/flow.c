@@ -4,9 +4,9 @@
  *
  * A flow has two lanes, one for each direction. On a socket's lane, bytes pass these stations:
  *
- *     call -> assembly (order, holes) -> wire() -> tls_flow (verdict, decryption) -> plaintext -> plain() -> http1
- *                                                                                      ^
- *                                       library calls of a flow that is bound to it ---'
+ *     call -> assembly (order, holes) -> wire() -> tls_stack (verdict, decryption) -> plain() -> protos
+ *                                                      ^
+ *       library calls of a flow that is bound to it ---'
  *
  * A library object's flow has only the assembly; what comes out of it joins the plaintext of the socket that it is
  * bound to at that moment (bind.c), or is told as its own when there is none.
@@ -79,89 +79,117 @@ static void tell(const struct lane *lane, tell_piece *callback, uint64_t offset,
 
 /* ---- messages --------------------------------------------------------------------------------------------------- */
 
-static void on_http(void *context, const struct http_exchange *exchange)
+/* May a message be told that was begun, answered and ended at these times (0: not seen)? Then its flow has been. */
+static bool message_shown(struct flow *flow, uint64_t start, uint64_t answer, uint64_t end)
+{
+	struct player *p = player_of(flow);
+	uint64_t from = start ? start : answer;
+
+	if (!flow->chosen || p->stop || !play_in_time(p, from, end > from ? end : from))
+		return false;
+	flow_tell(flow);
+	return !p->stop;
+}
+
+static void on_http(void *context, const struct http_exchange *x)
 {
 	struct flow *flow = context;
 	struct player *p = player_of(flow);
-	uint64_t from = exchange->start ? exchange->start : exchange->first_byte,
-	         to = exchange->end > from ? exchange->end : from;
 
-	if (!flow->chosen || p->stop || !play_in_time(p, from, to))
-		return;
-	flow_tell(flow);
-	if (p->sink.http && !p->stop)
-		p->stop = p->sink.http(p->sink.context, &flow->pub, exchange);
+	if (message_shown(flow, x->start, x->first_byte, x->end))
+		p->stop = p->sink.http(p->sink.context, &flow->pub, x);
 }
 
-/* A piece of what was meant. */
-static void emit_plain(void *context, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
-{
-	struct lane *lane = context;
-	struct flow *flow = lane->flow;
-
-	if (data && (flow->tls ? tls_flow_is_tls(flow->tls, lane->dir) : flow->pub.def.kind == FDTAPE_KIND_LIBRARY))
-		flow->pub.traffic[lane->dir].plaintext += len;
-	tell(lane, player_of(flow)->sink.plain, offset, data, len, stamp);
-	if (!flow->http) {
-		const struct proto_flow about = {.preopened = flow->pub.def.flags & FDTAPE_FLOW_PREOPENED,
-		                                 .tls = &flow->pub.tls};
-		const struct proto_sink sink = {.context = flow, .http = on_http};
-
-		if (!flow->tls && flow->pub.def.kind != FDTAPE_KIND_LIBRARY)
-			return;
-		flow->http = proto_http1.open(&about, &sink);
-		if (!flow->http) {
-			fail(flow, -1);
-			return;
-		}
-	}
-	fail(flow, proto_http1.feed(flow->http, lane->dir, data, len, stamp));
-}
-
-/* ---- the plaintext of a socket ---------------------------------------------------------------------------------- */
-
-/* Where the plaintext of a TLS flow came from, so far. */
-static void judge_plaintext(struct flow *flow)
-{
-	struct tls_info *tls = &flow->pub.tls;
-	bool wire = false, calls = false, agree = false, differ = false;
-
-	for (int dir = 0; dir < 2; dir++) {
-		const struct plaintext *plain = &flow->lane[dir].plain;
-
-		wire |= plain->from_wire > 0;
-		calls |= plain->from_calls > 0;
-		agree |= plain->compared > 0;
-		differ |= plain->differs;
-	}
-	agree &= !differ;
-	tls->evidence &= ~(uint32_t)TLS_EVIDENCE_CALLS_AGREE;
-	tls->evidence |= (agree ? TLS_EVIDENCE_CALLS_AGREE : 0u) | (differ ? TLS_EVIDENCE_CALLS_DIFFER : 0u);
-	tls->plaintext = wire && agree ? TLS_PLAINTEXT_BOTH
-	                 : wire        ? TLS_PLAINTEXT_WIRE
-	                 : calls       ? TLS_PLAINTEXT_CALLS
-	                               : TLS_PLAINTEXT_NONE;
-}
-
-/* From tls_flow. */
-static int on_plain(void *context, enum fdtape_dir dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+static void on_websocket(void *context, const struct websocket_message *message)
 {
 	struct flow *flow = context;
-	struct lane *lane = &flow->lane[dir];
-	uint64_t offset = lane->plain.offset;
-	int result = 0;
+	struct player *p = player_of(flow);
 
-	if (tls_flow_is_tls(flow->tls, dir)) {
-		/* The verdict is told by these very bytes. */
-		if (flow->pub.tls.verdict == TLS_VERDICT_UNKNOWN)
-			flow->pub.tls.verdict = TLS_VERDICT_TLS;
-		result = plaintext_wire(&lane->plain, data, len, stamp, emit_plain, lane);
-		judge_plaintext(flow);
-	} else {
-		lane->plain.offset += len;
-		emit_plain(lane, offset, data, len, stamp);
+	if (message_shown(flow, message->start, message->start, message->end))
+		p->stop = p->sink.websocket(p->sink.context, &flow->pub, message);
+}
+
+static void on_sql(void *context, const struct sql_command *command)
+{
+	struct flow *flow = context;
+	struct player *p = player_of(flow);
+
+	if (message_shown(flow, command->start, command->first_byte, command->end))
+		p->stop = p->sink.sql(p->sink.context, &flow->pub, command);
+}
+
+static void on_dns(void *context, const struct dns_exchange *x)
+{
+	struct flow *flow = context;
+	struct player *p = player_of(flow);
+
+	if (message_shown(flow, x->start, x->end, x->end))
+		p->stop = p->sink.dns(p->sink.context, &flow->pub, x);
+}
+
+/* The flow's plaintext goes to the protocols, if anybody asks for messages and the flow may carry any. */
+static int feed_protos(struct flow *flow, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	const struct player_sink *sink = &player_of(flow)->sink;
+	const struct fdtape_flow *def = &flow->pub.def;
+
+	if (!flow->protos) {
+		const struct proto_flow about = {.preopened = def->flags & FDTAPE_FLOW_PREOPENED,
+		                                 .datagrams = !flow->tls && def->kind == FDTAPE_KIND_SOCKET,
+		                                 .tls = &flow->pub.tls};
+		const struct proto_sink own = {.context = flow,
+		                               .http = sink->http ? on_http : NULL,
+		                               .websocket = sink->websocket ? on_websocket : NULL,
+		                               .sql = sink->sql ? on_sql : NULL,
+		                               .dns = sink->dns ? on_dns : NULL};
+
+		if (!own.http && !own.websocket && !own.sql && !own.dns)
+			return 0;
+		if (!flow->tls && def->kind != FDTAPE_KIND_LIBRARY && def->proto != FDTAPE_PROTO_UDP)
+			return 0;
+		flow->protos = protos_open(&about, &own);
+		if (!flow->protos)
+			return -1;
 	}
-	return result;
+	return protos_feed(flow->protos, dir, data, len, stamp);
+}
+
+/* What is told from here on is another conversation, or nothing at all. */
+static void end_messages(struct flow *flow, bool closed)
+{
+	if (!flow->protos)
+		return;
+	fail(flow, protos_finish(flow->protos, closed));
+	protos_free(flow->protos);
+	flow->protos = NULL;
+}
+
+/* A piece of what was meant; `secret`: TLS protected it. */
+static void give_plain(struct lane *lane, const uint8_t *data, uint64_t len, const struct stamp *stamp, bool secret)
+{
+	struct flow *flow = lane->flow;
+	uint64_t offset = lane->given;
+
+	lane->given += len;
+	if (data && secret)
+		flow->pub.traffic[lane->dir].plaintext += len;
+	tell(lane, player_of(flow)->sink.plain, offset, data, len, stamp);
+	fail(flow, feed_protos(flow, lane->dir, data, len, stamp));
+}
+
+/* ---- from tls_stack --------------------------------------------------------------------------------------------- */
+
+static void on_plain(void *context, enum fdtape_dir dir, const uint8_t *data, uint64_t len, const struct stamp *stamp,
+                     bool secret)
+{
+	struct flow *flow = context;
+
+	give_plain(&flow->lane[dir], data, len, stamp, secret);
+}
+
+static void on_turned(void *context)
+{
+	end_messages(context, false);
 }
 
 static bool on_key(void *context, const struct tls_key *key)
@@ -182,21 +210,27 @@ static bool on_key(void *context, const struct tls_key *key)
 	return true;
 }
 
-void flow_calls(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+static void on_opens(void *context, unsigned depth, const struct tls_key *key)
 {
-	struct flow *flow = lane->flow;
-	int result;
-
-	result = plaintext_calls(&lane->plain, offset, data, len, stamp, emit_plain, lane);
-	if (result == 0 && lane->plain.waiting && lane->assembly.n_pending == 0) {
-		/* The library had its keys by now; so the tape has not, if the wire still waits for one. */
-		result = tls_flow_give_up(flow->tls, lane->dir);
-	}
-	judge_plaintext(flow);
-	fail(flow, result);
+	bind_opens(context, depth, key);
 }
 
 /* ---- the wire --------------------------------------------------------------------------------------------------- */
+
+static void feed_wire(struct lane *lane, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	struct flow *flow = lane->flow;
+
+	if (len > 0)
+		fail(flow, tls_stack_feed(flow->tls, lane->dir, data, len, stamp));
+}
+
+static void begin_kernel(struct lane *lane, uint64_t offset, const struct stamp *stamp)
+{
+	lane->kernel = false;
+	fail(lane->flow,
+	     tls_stack_kernel(lane->flow->tls, lane->dir, offset, lane->kernel_version, lane->kernel_cipher, stamp));
+}
 
 static void emit_wire(void *context, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
 {
@@ -206,27 +240,55 @@ static void emit_wire(void *context, uint64_t offset, const uint8_t *data, uint6
 	if (data)
 		flow->pub.traffic[lane->dir].captured += len;
 	tell(lane, player_of(flow)->sink.wire, offset, data, len, stamp);
-	if (flow->tls) {
-		fail(flow, tls_flow_feed(flow->tls, lane->dir, data, len, stamp));
-	} else {
+	if (!flow->tls) {
 		if (data)
 			flow->pub.tls.verdict = TLS_VERDICT_CLEAR;
-		lane->plain.offset += len;
-		emit_plain(lane, offset, data, len, stamp);
+		give_plain(lane, data, len, stamp, false);
+		return;
 	}
+	if (lane->kernel && offset + len > lane->kernel_at) {
+		uint64_t before = lane->kernel_at > offset ? lane->kernel_at - offset : 0;
+
+		feed_wire(lane, data, before, stamp);
+		begin_kernel(lane, offset + before, stamp);
+		data = data ? data + before : NULL;
+		len -= before;
+	}
+	feed_wire(lane, data, len, stamp);
+}
+
+void flow_setsockopt(struct flow *flow, const struct fdtape_event *event)
+{
+	/* Of linux/tls.h; a part of the kernel's ABI on every machine. */
+	enum {
+		SOL_TLS = 282,
+		TLS_TX = 1,
+		TLS_RX = 2,
+		AES_GCM_128 = 51,
+		AES_GCM_256 = 52,
+		CHACHA20_POLY1305 = 54
+	};
+	struct lane *lane;
+	uint16_t version = event->arg[2] & 0xffff, type = event->arg[2] >> 16 & 0xffff;
+
+	if (event->result < 0 || event->flags & FDTAPE_EVENT_PENDING || event->arg[0] != SOL_TLS ||
+	    (event->arg[1] != TLS_TX && event->arg[1] != TLS_RX))
+		return;
+	lane = &flow->lane[event->arg[1] == TLS_TX ? FDTAPE_OUT : FDTAPE_IN];
+	if (lane->kernel_told)
+		return; /* KeyUpdate: new keys, the same as before otherwise */
+	lane->kernel = true;
+	lane->kernel_at = lane->assembly.high;
+	lane->kernel_told = true;
+	lane->kernel_version = version;
+	if (version == 0x0304)
+		lane->kernel_cipher = type == AES_GCM_128         ? 0x1301
+		                      : type == AES_GCM_256       ? 0x1302
+		                      : type == CHACHA20_POLY1305 ? 0x1303
+		                                                  : 0;
 }
 
 /* ---- what library calls delivered ------------------------------------------------------------------------------- */
-
-/* A piece that a call delivered before it is known which socket it came from: the first ones are often read by the
- * handshake's last system call, and none lies within the call that hands them out. */
-struct held_call {
-	struct held_call *next;
-	uint64_t offset, len;
-	bool hole;
-	struct stamp stamp;
-	uint8_t data[];
-};
 
 static int hold_call(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
 {
@@ -259,10 +321,10 @@ static struct held_call *next_held(struct lane *lane)
 }
 
 /* The call's bytes are told as the library object's own. */
-static void give_own(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+static void give_own(struct lane *lane, const uint8_t *data, uint64_t len, const struct stamp *stamp)
 {
 	lane->flow->pub.tls.plaintext = TLS_PLAINTEXT_CALLS;
-	emit_plain(lane, offset, data, len, stamp);
+	give_plain(lane, data, len, stamp, true);
 }
 
 /* No socket was found: they are told in the order of the calls, and the next ones at once. */
@@ -274,35 +336,55 @@ static void release_held(struct flow *library)
 	while (in->held || out->held) {
 		lane = !in->held || (out->held && out->held->stamp.wall < in->held->stamp.wall) ? out : in;
 		held = next_held(lane);
-		give_own(lane, held->offset, held->hole ? NULL : held->data, held->len, &held->stamp);
+		give_own(lane, held->hole ? NULL : held->data, held->len, &held->stamp);
 		free(held);
 	}
 	in->held_bytes = out->held_bytes = HELD_BYTES;
+	library->released = true;
 }
 
 /* The call's bytes join the plaintext of the socket. */
 static void give_socket(const struct lane *lane, struct flow *socket, uint64_t offset, const uint8_t *data,
                         uint64_t len, const struct stamp *stamp)
 {
-	struct lane *to = &socket->lane[lane->dir];
+	const struct lane *to = &socket->lane[lane->dir];
 
-	offset += lane->calls_skew;
-	if (offset + len > to->calls_end)
-		to->calls_end = offset + len;
-	flow_calls(to, offset, data, len, stamp);
+	fail(socket, tls_stack_calls(socket->tls, lane->flow->depth, lane->dir, offset + lane->calls_skew, data, len,
+	                             stamp, to->assembly.n_pending > 0));
+}
+
+int64_t flow_held_agrees(const struct flow *library, const struct flow *socket, unsigned depth)
+{
+	int64_t agree = 0;
+
+	for (int dir = 0; dir < 2; dir++) {
+		const struct held_call *first = library->lane[dir].held;
+		uint64_t from = tls_stack_calls_end(socket->tls, depth, (enum fdtape_dir)dir);
+
+		for (const struct held_call *held = first; held; held = held->next) {
+			int64_t n = held->hole ? 0
+			                       : tls_stack_agrees(socket->tls, depth, (enum fdtape_dir)dir,
+			                                          from + held->offset - first->offset, held->data,
+			                                          held->len);
+
+			if (n < 0)
+				return -1;
+			agree += n;
+		}
+	}
+	return agree;
 }
 
 void flow_bound(struct flow *library, struct flow *socket)
 {
 	struct held_call *held;
 
+	/* The object's next byte is the connection's first, or the one behind what an object delivered before. */
 	for (int dir = 0; dir < 2; dir++) {
-		struct lane *from = &library->lane[dir], *to = &socket->lane[dir];
+		struct lane *from = &library->lane[dir];
 
-		/* The object's next byte is the connection's first, or the one behind what an object delivered
-		 * before. */
-		from->calls_skew = to->calls_end - (from->held ? from->held->offset : from->assembly.next);
-		to->plain.calls_known = true;
+		from->calls_skew = tls_stack_calls_end(socket->tls, library->depth, (enum fdtape_dir)dir) -
+		                   (from->held ? from->held->offset : from->assembly.next);
 	}
 	for (int dir = 0; dir < 2; dir++) {
 		struct lane *from = &library->lane[dir];
@@ -323,6 +405,10 @@ static void emit_calls(void *context, uint64_t offset, const uint8_t *data, uint
 
 	if (data)
 		library->pub.traffic[lane->dir].captured += len;
+	if (!socket && lane->held_bytes >= HELD_BYTES && !library->released) {
+		bind_last(library, stamp);
+		socket = bind_socket(library);
+	}
 	if (socket) {
 		give_socket(lane, socket, offset, data, len, stamp);
 	} else if (lane->held_bytes < HELD_BYTES) {
@@ -330,7 +416,7 @@ static void emit_calls(void *context, uint64_t offset, const uint8_t *data, uint
 	} else {
 		/* It has had its chance. */
 		release_held(library);
-		give_own(lane, offset, data, len, stamp);
+		give_own(lane, data, len, stamp);
 	}
 }
 
@@ -345,6 +431,9 @@ void flow_event(struct flow *flow, const struct fdtape_event *event, const struc
 	struct player_traffic *traffic = &flow->pub.traffic[lane->dir];
 
 	if (event->bytes == 0 || event->flags & FDTAPE_EVENT_PEEK)
+		return;
+	/* What a library call that failed left in its buffer was never delivered. */
+	if (flow->pub.def.kind == FDTAPE_KIND_LIBRARY && event->result <= 0)
 		return;
 	fail(flow, assembly_put(&lane->assembly, event->offset, event->bytes, event->data,
 	                        event->data ? event->captured : 0, stamp, emitter_of(flow), lane));
@@ -415,11 +504,9 @@ static void flow_free(struct flow *flow)
 		while ((held = next_held(&flow->lane[dir])))
 			free(held);
 		assembly_release(&flow->lane[dir].assembly);
-		plaintext_release(&flow->lane[dir].plain);
 	}
-	if (flow->http)
-		proto_http1.free(flow->http);
-	tls_flow_free(flow->tls);
+	protos_free(flow->protos);
+	tls_stack_free(flow->tls);
 	flow_peers_release(&flow->peers);
 	process_release(flow->process);
 	free(flow->name);
@@ -472,6 +559,7 @@ static struct flow *flow_new(struct play_section *section, const struct fdtape_f
 		flow_free(flow);
 		return NULL;
 	}
+	section->n_libraries += def->kind == FDTAPE_KIND_LIBRARY;
 	if (flow->pub.number > section->player->highest)
 		section->player->highest = flow->pub.number;
 	return flow;
@@ -530,10 +618,12 @@ void flow_define(struct play_section *section, const struct fdtape_flow *def)
 	}
 	share_role(flow, !had_inode);
 	if (is_new && is_stream(&checked)) {
-		const struct tls_flow_sink sink = {.context = flow, .plain = on_plain, .key = on_key};
+		const struct tls_stack_sink sink = {
+		        .context = flow, .plain = on_plain, .turned = on_turned, .key = on_key, .opens = on_opens};
 
-		flow->tls = tls_flow_new(&p->secrets, &flow->pub.tls, checked.pid,
-		                         checked.flags & FDTAPE_FLOW_PREOPENED, &sink);
+		flow->tls = tls_stack_new(&p->secrets, &flow->pub.tls, checked.pid,
+		                          checked.flags & FDTAPE_FLOW_PREOPENED, &sink);
+		flow->pub.timeline = flow->tls ? tls_stack_timeline(flow->tls) : NULL;
 		if (!flow->tls)
 			play_fail(p, FDTAPE_ERR_MEMORY);
 	}
@@ -547,6 +637,31 @@ void flow_define(struct play_section *section, const struct fdtape_flow *def)
 		*p->closing_end = flow;
 		p->closing_end = &flow->next_closing;
 	}
+}
+
+enum tls_verdict player_flow_now(const struct player_flow *pub, enum fdtape_dir dir)
+{
+	const struct flow *flow = (const struct flow *)pub;
+
+	return flow->tls ? tls_stack_now(flow->tls, dir) : TLS_VERDICT_UNKNOWN;
+}
+
+bool player_flow_bytes(const struct player_flow *pub, enum fdtape_dir dir, struct tls_stack_bytes *bytes)
+{
+	const struct flow *flow = (const struct flow *)pub;
+
+	if (!flow->tls)
+		return false;
+	*bytes = tls_stack_bytes(flow->tls, dir);
+	return true;
+}
+
+bool player_flow_compared(const struct player_flow *pub, unsigned depth, enum fdtape_dir dir,
+                          struct tls_stack_compared *compared)
+{
+	const struct flow *flow = (const struct flow *)pub;
+
+	return flow->tls && tls_stack_compared(flow->tls, depth, dir, compared);
 }
 
 static void unlink_closing(struct flow *flow)
@@ -576,20 +691,26 @@ void flow_close(struct flow *flow)
 	for (int dir = 0; dir < 2; dir++)
 		assembly_finish(&flow->lane[dir].assembly, flow->pub.traffic[dir].bytes, &stamp, emitter_of(flow),
 		                &flow->lane[dir]);
+	if (flow->tls) {
+		for (int dir = 0; dir < 2; dir++)
+			if (flow->lane[dir].kernel)
+				begin_kernel(&flow->lane[dir], flow->lane[dir].kernel_at, &stamp);
+		fail(flow, tls_stack_finish(flow->tls));
+		bind_last_of_socket(flow, &stamp);
+	}
+	if (flow->pub.def.kind == FDTAPE_KIND_LIBRARY) {
+		bind_last(flow, &stamp);
+		release_held(flow);
+	}
 	if (flow->tls)
-		fail(flow, tls_flow_finish(flow->tls));
-	release_held(flow);
-	for (int dir = 0; dir < 2; dir++)
-		fail(flow, plaintext_finish(&flow->lane[dir].plain, &stamp, emit_plain, &flow->lane[dir]));
-	if (flow->tls)
-		judge_plaintext(flow);
-	if (flow->http)
-		fail(flow, proto_http1.finish(flow->http, ended));
+		fail(flow, tls_stack_finish_calls(flow->tls, &stamp));
+	end_messages(flow, ended);
 	if (opened <= p->until && closed >= p->since)
 		flow_tell(flow);
 	if (flow->told && p->sink.flow_closed && !p->stop)
 		p->stop = p->sink.flow_closed(p->sink.context, &flow->pub);
 	unshare(flow);
+	flow->section->n_libraries -= flow->pub.def.kind == FDTAPE_KIND_LIBRARY;
 	map_take(&flow->section->flows, flow->pub.def.id);
 	flow_free(flow);
 }

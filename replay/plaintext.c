@@ -25,17 +25,51 @@ struct plaintext_call {
 	uint8_t data[];
 };
 
+/* Of what a call delivered from this offset on: what the wire gave too and is still kept. */
+static uint64_t overlap(const struct plaintext *p, uint64_t offset, uint64_t len, uint64_t *from)
+{
+	uint64_t kept_from = p->offset - p->recent.len, to = offset + len < p->offset ? offset + len : p->offset;
+
+	*from = offset > kept_from ? offset : kept_from;
+	return *from < to ? to - *from : 0;
+}
+
+/* Index of the first byte that differs; len: none does. */
+static uint64_t first_difference(const uint8_t *a, const uint8_t *b, uint64_t len)
+{
+	uint64_t i = 0;
+
+	if (memcmp(a, b, len) == 0)
+		return len;
+	while (a[i] == b[i])
+		i++;
+	return i;
+}
+
 /* Compares a call's bytes with those that the wire gave and that are still kept. */
 static void compare(struct plaintext *p, uint64_t offset, const uint8_t *data, uint64_t len)
 {
-	uint64_t kept_from = p->offset - p->recent.len, from = offset > kept_from ? offset : kept_from,
-	         to = offset + len < p->offset ? offset + len : p->offset;
+	uint64_t from, both = overlap(p, offset, len, &from), same;
 
-	if (from >= to)
+	if (both == 0)
 		return;
-	p->compared += to - from;
-	if (memcmp(data + (from - offset), p->recent.data + (from - kept_from), to - from) != 0)
+	p->compared += both;
+	same = first_difference(data + (from - offset), p->recent.data + (from - (p->offset - p->recent.len)), both);
+	if (same < both && !p->differs) {
 		p->differs = true;
+		p->differs_at = from + same;
+	}
+}
+
+int64_t plaintext_agrees(const struct plaintext *p, uint64_t offset, const uint8_t *data, uint64_t len)
+{
+	uint64_t from, both = len <= UINT64_MAX - offset ? overlap(p, offset, len, &from) : 0;
+
+	if (both == 0)
+		return 0;
+	return memcmp(data + (from - offset), p->recent.data + (from - (p->offset - p->recent.len)), both) == 0
+	               ? (int64_t)both
+	               : -1;
 }
 
 /* The calls have come to this offset: what was kept before it has served. */
@@ -146,6 +180,7 @@ int plaintext_calls(struct plaintext *p, uint64_t offset, const uint8_t *data, u
 
 	if (len > UINT64_MAX - offset)
 		return 0;
+	p->called += data ? len : 0;
 	if (p->wire_lost || offset + len <= p->offset) {
 		if (data)
 			compare(p, offset, data, len);
@@ -157,6 +192,7 @@ int plaintext_calls(struct plaintext *p, uint64_t offset, const uint8_t *data, u
 	if (p->waiting_bytes > WAITING_BYTES) {
 		/* No wire lags that far behind. */
 		plaintext_wire(p, NULL, 0, stamp, emit, context);
+		p->called -= data ? len : 0; /* it is counted again */
 		return plaintext_calls(p, offset, data, len, stamp, emit, context);
 	}
 	call = malloc(sizeof *call + (data ? len : 0));

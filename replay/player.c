@@ -232,8 +232,10 @@ static void on_event(struct play_section *section, const struct fdtape_event *ev
 		process_exited(section, event->pid);
 	if (!flow || p->stop)
 		return;
-	if (flow->tls && event->bytes > 0)
+	if ((flow->tls && event->bytes > 0) || flow->pub.def.kind == FDTAPE_KIND_LIBRARY)
 		bind_remember(section, event);
+	if (flow->tls && event->call == FDTAPE_CALL_SETSOCKOPT)
+		flow_setsockopt(flow, event);
 	if (is_input(event->call) && event->result == 0 && event->arg[0] > 0 &&
 	    !(event->flags & (FDTAPE_EVENT_PENDING | FDTAPE_EVENT_PEEK)))
 		flow->lane[FDTAPE_IN].ended = true;
@@ -283,6 +285,7 @@ static void on_item(struct player *p, size_t input)
 		on_event(section, &item->event);
 		break;
 	case FDTAPE_ITEM_SECRET:
+		bind_derived(section, &item->secret);
 		if (tls_store_add(&p->secrets, &item->secret) < 0)
 			play_fail(p, FDTAPE_ERR_MEMORY);
 		break;

@@ -15,7 +15,10 @@
 
 #include <fdtape/reader.h>
 
-#include "replay/http.h"
+#include "replay/proto/dns.h"
+#include "replay/proto/http.h"
+#include "replay/proto/sql.h"
+#include "replay/proto/websocket.h"
 #include "replay/tls.h"
 
 struct player;
@@ -49,10 +52,23 @@ struct player_flow {
 	uint64_t peers;
 	struct fdtape_address first_peer;
 	struct tls_info tls; /* up to now, final in flow_closed() */
-	uint64_t bound;      /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
+	/* From where on it was clear or TLS, in the order in which that was found out; NULL: it is no byte stream. */
+	const struct tls_timeline *timeline;
+	uint64_t bound; /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
 	                                       * deliver; 0: none was found, then they are pieces of this flow */
-	void *user;          /* the sink's own */
+	void *user;     /* the sink's own */
 };
+
+/* What the bytes were that a direction of a byte stream carried last: clear or TLS; unknown while what may be the
+ * beginning of TLS waits for its answer, and of what is no byte stream. */
+enum tls_verdict player_flow_now(const struct player_flow *flow, enum fdtape_dir dir);
+/* What a byte stream's bytes on the fd were, and its plaintext by its two sources (see tls_stack.h); in flow_closed()
+ * that is final. False: it is no byte stream; there is no TLS at that depth. */
+struct tls_stack_bytes;
+struct tls_stack_compared;
+bool player_flow_bytes(const struct player_flow *flow, enum fdtape_dir dir, struct tls_stack_bytes *bytes);
+bool player_flow_compared(const struct player_flow *flow, unsigned depth, enum fdtape_dir dir,
+                          struct tls_stack_compared *compared);
 
 /* A contiguous piece of a byte stream. Pieces of a (flow, dir) come in order, without overlap: each byte of the stream
  * is in one piece, as data or as a hole. Of a plaintext, a hole of len 0 says that an unknown number of bytes is
@@ -96,6 +112,10 @@ struct player_sink {
 	int (*plain)(void *context, struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
 	/* A request with its response, when both are complete or can't become it any more. */
 	int (*http)(void *context, struct player_flow *flow, const struct http_exchange *exchange);
+	/* A WebSocket message; a command to a database with its answer; a DNS query with its response. */
+	int (*websocket)(void *context, struct player_flow *flow, const struct websocket_message *message);
+	int (*sql)(void *context, struct player_flow *flow, const struct sql_command *command);
+	int (*dns)(void *context, struct player_flow *flow, const struct dns_exchange *exchange);
 	/* A TLS secret, bound to its connection: one line of SSLKEYLOGFILE. Told once for each (client_random, label). */
 	int (*key)(void *context, const struct player_flow *flow, const struct tls_key *key);
 	/* The same for a connection that was not chosen; for a sink that must leave it out. */

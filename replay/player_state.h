@@ -9,11 +9,10 @@
 #include "replay/assembly.h"
 #include "replay/flow_peers.h"
 #include "map.h"
-#include "replay/plaintext.h"
 #include "replay/player.h"
-#include "replay/proto.h"
+#include "replay/proto/proto.h"
 #include "replay/timeline.h"
-#include "replay/tls_flow.h"
+#include "replay/tls_stack.h"
 #include "replay/tls_store.h"
 
 struct process {
@@ -24,14 +23,31 @@ struct process {
 	char *comm, *exe, *cmdline;
 };
 
+enum {
+	FLOW_DERIVED = 8, /* a library object's latest secrets: one handshake's */
+};
+
+/* A piece that a call delivered before it is known which socket it came from: the first ones are often read by the
+ * handshake's last system call, and none lies within the call that hands them out. */
+struct held_call {
+	struct held_call *next;
+	uint64_t offset, len;
+	bool hole;
+	struct stamp stamp;
+	uint8_t data[];
+};
+
 /* One direction of a flow. */
 struct lane {
 	struct flow *flow;
 	enum fdtape_dir dir;
 	struct assembly assembly;
-	struct plaintext plain;
-	bool ended;          /* IN: read() told the end */
-	uint64_t calls_end;  /* socket: up to where library calls delivered plaintext */
+	uint64_t given;     /* bytes of what was meant that were told */
+	bool ended;         /* IN: read() told the end */
+	bool kernel_told;   /* socket: kTLS was begun for it, */
+	uint64_t kernel_at; /* from this offset on, */
+	bool kernel;        /* which has not been reached; */
+	uint16_t kernel_version, kernel_cipher;
 	uint64_t calls_skew; /* library: what to add to an offset of its own to get one of the bound socket's */
 	struct held_call *held, *held_last; /* library: not bound yet, but may be */
 	uint64_t held_bytes;
@@ -45,9 +61,16 @@ struct flow {
 	char *library; /* tls.library */
 	struct lane lane[2];
 	struct flow_peers peers;
-	struct tls_flow *tls; /* NULL: not a byte stream */
-	void *http;
-	uint64_t bound; /* library: id of the socket flow; 0: none */
+	struct tls_stack *tls;          /* NULL: not a byte stream */
+	struct protos *protos;          /* NULL: nothing was carried yet, or nobody asks for messages */
+	uint64_t bound;                 /* library: id of the socket flow; 0: none */
+	unsigned depth;                 /* library: of the TLS that it is bound to; see tls_stack.h */
+	uint64_t wanted;                /* library: id of the socket flow that SSL_set_fd named; 0: none */
+	bool released;                  /* library: its calls were told as its own: it had its chance to be bound */
+	bool proved;                    /* library: a secret proved it */
+	uint64_t derived[FLOW_DERIVED]; /* library: keys of the section's map of the same name */
+	size_t n_derived;
+	uint64_t bound_by[TLS_STACK_DEPTH]; /* socket: id of the library flow that was bound last; 0: none */
 	bool chosen;
 	bool told;       /* flow_opened() was called */
 	bool close_seen; /* close() was */
@@ -66,6 +89,8 @@ struct play_section {
 	struct map flows;     /* by id: struct flow */
 	struct map processes; /* by pid: struct process */
 	struct map threads;   /* by tid: struct thread */
+	size_t n_libraries;   /* of the flows */
+	struct map derived;   /* by a part of a secret: struct derived */
 	struct map sockets;   /* by inode: struct shared_socket */
 	size_t sweep_at;      /* number of processes that calls for sweeping out the dead */
 };
@@ -115,24 +140,41 @@ void process_release_all(struct play_section *section);
 void flow_define(struct play_section *section, const struct fdtape_flow *def);
 /* The bytes that a call carried on the flow. */
 void flow_event(struct flow *flow, const struct fdtape_event *event, const struct stamp *stamp);
-/* What a library call delivered of this socket flow's plaintext. */
-void flow_calls(struct lane *lane, uint64_t offset, const uint8_t *data, uint64_t len, const struct stamp *stamp);
+/* setsockopt() on a byte stream: it may hand TLS to the kernel. */
+void flow_setsockopt(struct flow *flow, const struct fdtape_event *event);
 /* Calls flow_opened() unless that was done or the flow is not chosen. */
 void flow_tell(struct flow *flow);
 /* The flow's end: everything is told, and it is gone. */
 void flow_close(struct flow *flow);
-/* The library flow was bound to a socket flow: what its calls delivered before goes there. */
+/* The library flow was bound to a socket flow, library->depth: what its calls delivered before goes there. */
 void flow_bound(struct flow *library, struct flow *socket);
+/* Is what the unbound object's calls delivered what that TLS decrypts to? Bytes that could be compared and agree; -1: one
+ * differs. */
+int64_t flow_held_agrees(const struct flow *library, const struct flow *socket, unsigned depth);
 /* Nothing that calls delivered waits any more for what comes between. */
 void flow_settle_calls(struct flow *flow);
 bool flow_has_pending(const struct flow *flow);
 
 /* ---- bind.c ---- */
-/* Remembers a socket's data call of its thread. */
+/* Remembers a socket's data call, or a library's call, of its thread. */
 void bind_remember(struct play_section *section, const struct fdtape_event *event);
 /* A library call: whose plaintext does it deliver? */
 void bind_library(struct flow *library, const struct fdtape_event *event, const struct stamp *stamp);
+/* A thread derived a secret; it opens the TLS of a socket at this depth. */
+void bind_derived(struct play_section *section, const struct fdtape_secret *secret);
+void bind_opens(struct flow *socket, unsigned depth, const struct tls_key *key);
+/* The library's, the socket's flow ends: the last chance for binding it. */
+void bind_last(struct flow *library, const struct stamp *stamp);
+void bind_last_of_socket(struct flow *socket, const struct stamp *stamp);
 struct flow *bind_socket(const struct flow *library);
+/* The living object whose calls deliver this TLS' plaintext; NULL: none does. */
+struct flow *bind_taker(const struct flow *socket, unsigned depth);
 void bind_release(struct play_section *section);
+
+/* ---- bind_lengths.c ---- */
+/* The one flow whose records have the lengths of the unbound object's calls, and the one object whose calls have those of
+ * the flow's records; NULL: none, or it can't be told. */
+struct flow *bind_flow_by_lengths(const struct flow *object);
+struct flow *bind_object_by_lengths(const struct flow *socket);
 
 #endif

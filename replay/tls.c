@@ -32,6 +32,30 @@ const char *tls_verdict_name(enum tls_verdict verdict)
 	return (unsigned)verdict < ARRAY_SIZE(names) ? names[verdict] : NULL;
 }
 
+uint32_t tls_segment_evidence(const struct tls_segment *segment)
+{
+	uint32_t all = segment->tls ? segment->tls->evidence : TLS_EVIDENCE_NOT_TLS;
+
+	switch (segment->kind) {
+	case TLS_SEGMENT_CLEAR:
+		break;
+	case TLS_SEGMENT_TLS:
+		return all & ~(uint32_t)(TLS_EVIDENCE_NOT_TLS | TLS_EVIDENCE_KTLS);
+	case TLS_SEGMENT_KTLS:
+		return all & (TLS_EVIDENCE_KTLS | TLS_EVIDENCE_CALLS | TLS_EVIDENCE_CALLS_AGREE |
+		              TLS_EVIDENCE_CALLS_DIFFER | TLS_EVIDENCE_SECRET);
+	}
+	return TLS_EVIDENCE_NOT_TLS;
+}
+
+const char *tls_segment_name(enum tls_segment_kind kind)
+{
+	static const char *const names[] = {"clear", "tls", "ktls"};
+
+	_Static_assert(ARRAY_SIZE(names) == TLS_SEGMENT_KTLS + 1, "a name for each kind");
+	return (unsigned)kind < ARRAY_SIZE(names) ? names[kind] : NULL;
+}
+
 const char *tls_plaintext_name(enum tls_plaintext plaintext)
 {
 	static const char *const names[] = {"none", "wire", "calls", "both"};
@@ -58,6 +82,11 @@ static const struct {
         {TLS_EVIDENCE_NOT_TLS, "not-tls", "the first bytes are no TLS record"},
         {TLS_EVIDENCE_HOLE, "hole", "bytes are missing on the wire"},
         {TLS_EVIDENCE_GARBAGE, "garbage", "after TLS records, bytes came that are none"},
+        {TLS_EVIDENCE_UPGRADE, "upgrade", "what both sides said in clear agreed on TLS"},
+        {TLS_EVIDENCE_KTLS, "kTLS", "setsockopt handed TLS to the kernel: the calls carry its plaintext"},
+        {TLS_EVIDENCE_SECRET, "secret", "the library object derived the very secret that opens this flow"},
+        {TLS_EVIDENCE_LENGTHS, "lengths",
+         "of all flows, only this one's records have the lengths of the library object's calls"},
 };
 
 const char *tls_evidence_name(uint32_t bit)

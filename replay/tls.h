@@ -36,6 +36,10 @@ enum tls_evidence {                     /* a set of bits */
 	TLS_EVIDENCE_NOT_TLS = 1u << 9,      /* the first bytes are no TLS record */
 	TLS_EVIDENCE_HOLE = 1u << 10,        /* bytes are missing on the wire */
 	TLS_EVIDENCE_GARBAGE = 1u << 11,     /* after records, bytes came that are none */
+	TLS_EVIDENCE_UPGRADE = 1u << 24,     /* what was said in clear before agreed on TLS */
+	TLS_EVIDENCE_KTLS = 1u << 25,        /* setsockopt() handed the record layer to the kernel */
+	TLS_EVIDENCE_SECRET = 1u << 26,      /* the library object derived the very secret that opens this flow */
+	TLS_EVIDENCE_LENGTHS = 1u << 27,     /* of all, only this flow's records can carry the object's calls */
 };
 
 /* One secret in SSLKEYLOGFILE's terms: "LABEL <client_random> <secret>". */
@@ -64,9 +68,43 @@ struct tls_info {
 	/* From the ClientHello on, every byte is on the tape and every encrypted record was decrypted, in both
 	 * directions: keys and wire are whole. */
 	bool whole;
-	uint64_t records[2];   /* records seen, by direction */
-	uint64_t decrypted[2]; /* records decrypted and authenticated */
+	uint64_t records[2];         /* records seen, by direction */
+	uint64_t decrypted[2];       /* records decrypted and authenticated */
+	uint64_t decrypted_bytes[2]; /* of the wire: those records, whole */
+	uint64_t open_bytes[2];      /* of the wire: records that are not encrypted, the handshake's first */
 };
+
+/* From where on a direction was what: a step of the flow's timeline. */
+enum tls_segment_kind {
+	TLS_SEGMENT_CLEAR,
+	TLS_SEGMENT_TLS,
+	TLS_SEGMENT_KTLS, /* TLS on the wire, and the kernel's: the calls carry its plaintext */
+};
+
+struct tls_segment {
+	unsigned dir;   /* enum fdtape_dir */
+	unsigned depth; /* 0: of the fd's bytes; 1: of what TLS on the fd protects, ... */
+	enum tls_segment_kind kind;
+	uint64_t offset;            /* in the fd's stream; within TLS: in its plaintext */
+	uint64_t wall;              /* when the first of its bytes was carried */
+	const char *agreed;         /* what TLS was agreed on with: "STARTTLS", ...; NULL: not, or not known */
+	const struct tls_info *tls; /* what is known of this TLS; NULL: clear */
+};
+
+enum {
+	TLS_SEGMENTS_MAX =
+	        14 /* each kind once, of both directions, and the kernel's only on the wire: see tls_stack.c */
+};
+
+struct tls_timeline {
+	struct tls_segment segments[TLS_SEGMENTS_MAX];
+	size_t n;
+};
+
+/* What speaks for the segment: bits of enum tls_evidence. */
+uint32_t tls_segment_evidence(const struct tls_segment *segment);
+/* "clear", "tls", "ktls". */
+const char *tls_segment_name(enum tls_segment_kind kind);
 
 /* "TLSv1.3", "SSLv3", ...; NULL when not known. */
 const char *tls_version_name(uint16_t version);

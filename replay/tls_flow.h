@@ -15,8 +15,9 @@ struct tls_flow;
 
 struct tls_flow_sink {
 	void *context;
-	/* The plaintext of a TLS direction, or the bytes of a clear one. data NULL: a hole; of len 0: from here on, an
-	 * unknown number of bytes can't be told by the wire any more (said once). 0, or -1 without memory. */
+	/* The plaintext of a TLS direction, or the bytes of a clear one. data NULL: a hole, of len bytes, as the
+	 * numbers and sizes of the missing records tell; len 0: of nobody knows how many, none included. More may follow
+	 * in both cases. 0, or -1 without memory. */
 	int (*plain)(void *context, enum fdtape_dir dir, const uint8_t *data, uint64_t len, const struct stamp *stamp);
 	/* A secret was bound to this connection. True: nobody needs to hear of it again. May be NULL. */
 	bool (*key)(void *context, const struct tls_key *key);

@@ -6,6 +6,7 @@
 enum extension {
 	SERVER_NAME = 0,
 	ALPN = 16,
+	ENCRYPT_THEN_MAC = 22,
 	EARLY_DATA = 42,
 	SUPPORTED_VERSIONS = 43,
 };
@@ -103,6 +104,9 @@ static void parse_extensions(struct cursor *c, struct tls_hello *hello, bool fro
 			break;
 		case EARLY_DATA:
 			hello->early_data = true;
+			break;
+		case ENCRYPT_THEN_MAC:
+			hello->encrypt_then_mac = true;
 			break;
 		case SUPPORTED_VERSIONS:
 			if (from_server && body.left == 2)

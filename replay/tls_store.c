@@ -107,12 +107,12 @@ struct tls_secret *tls_store_find(const struct tls_store *store, uint32_t id_kin
 	return s;
 }
 
-struct tls_secret *tls_store_recent(const struct tls_store *store, uint32_t pid, const char *label, size_t nth)
+struct tls_secret *tls_store_recent(const struct tls_store *store, uint32_t pid, const char *label, size_t *cursor)
 {
-	for (size_t i = 0; i < store->n && i < RECENT_SCAN; i++) {
-		struct tls_secret *s = store->ring[(store->oldest + store->n - 1 - i) % TLS_STORE_MAX];
+	while (*cursor < store->n && *cursor < RECENT_SCAN) {
+		struct tls_secret *s = store->ring[(store->oldest + store->n - 1 - (*cursor)++) % TLS_STORE_MAX];
 
-		if (s->pid == pid && strcmp(s->label, label) == 0 && nth-- == 0)
+		if (s->pid == pid && strcmp(s->label, label) == 0)
 			return s;
 	}
 	return NULL;

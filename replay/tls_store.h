@@ -43,6 +43,8 @@ struct tls_store { /* all zero: empty */
 	struct map waiters;
 	struct tls_secret **ring; /* in order of arrival */
 	size_t n, oldest;
+	/* What was played, and what searching for secrets ([1]) and for sequence numbers ([0]) has cost: tls_keys.c. */
+	uint64_t work_earned, work_done[2];
 };
 
 /* Keeps a copy, unless it is no TLS secret by its lengths or is known already; wakes who waits for it.
@@ -51,8 +53,8 @@ int tls_store_add(struct tls_store *store, const struct fdtape_secret *secret);
 /* NULL: not there. */
 struct tls_secret *tls_store_find(const struct tls_store *store, uint32_t id_kind, const uint8_t *id, size_t id_len,
                                   const char *label);
-/* The latest secrets of a process with this label, newest first: the nth from 0; NULL: no more. For trying. */
-struct tls_secret *tls_store_recent(const struct tls_store *store, uint32_t pid, const char *label, size_t nth);
+/* The latest secrets of a process with this label, newest first: begin with *cursor 0; NULL: no more. For trying. */
+struct tls_secret *tls_store_recent(const struct tls_store *store, uint32_t pid, const char *label, size_t *cursor);
 
 /* Waits for secrets with this id, instead of whatever it waited for before. 0, or -1 without memory. */
 int tls_store_wait(struct tls_store *store, struct tls_waiter *waiter, uint32_t id_kind, const uint8_t *id,

@@ -9,24 +9,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum tls_aead_kind {
-	TLS_AEAD_NONE = 0, /* named, but not decrypted by this version */
-	TLS_AEAD_GCM,
-	TLS_AEAD_CHACHA20_POLY1305,
-	TLS_AEAD_CCM,
+enum tls_mode {
+	TLS_MODE_NONE = 0, /* named, but not decrypted: no encryption, or a cipher that libcrypto has given up */
+	TLS_MODE_GCM,
+	TLS_MODE_CCM,
+	TLS_MODE_CHACHA20_POLY1305,
+	TLS_MODE_CBC, /* with an HMAC, before or after encryption */
 };
 
 struct tls_suite {
-	uint16_t number; /* IANA's */
-	uint8_t kind;    /* enum tls_aead_kind */
-	uint8_t key_len;
-	uint8_t tag_len;
-	uint8_t hash_len; /* of the digest of the PRF or HKDF: 32 is SHA-256, 48 SHA-384 */
-	bool v13;         /* for TLS 1.3 only; the others are for TLS 1.2 and before */
+	uint16_t number;    /* IANA's */
+	uint8_t mode;       /* enum tls_mode */
+	uint8_t key_len;    /* of the cipher */
+	uint8_t tag_len;    /* of an AEAD's tag; CBC: of the HMAC: 20 is SHA-1, 32 SHA-256, 48 SHA-384 */
+	uint8_t hash_len;   /* of the digest of the PRF (TLS 1.2) or HKDF: 32 is SHA-256, 48 SHA-384 */
+	bool v13;           /* for TLS 1.3 only; the others are for TLS 1.2 and before */
+	const char *cipher; /* as libcrypto calls it; NULL: not decrypted */
 	const char *name;
 };
 
 /* NULL when not known. */
 const struct tls_suite *tls_suite_find(uint16_t number);
+/* The suites of TLS 1.3 whose secrets are of this length: the nth from 0; NULL: no more. */
+const struct tls_suite *tls_suite_by_secret(size_t secret_len, size_t nth);
 
 #endif

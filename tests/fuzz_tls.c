@@ -72,7 +72,8 @@ static bool on_key(void *context, const struct tls_key *key)
 	return true;
 }
 
-static void add_secret(struct tls_store *store, uint8_t which)
+/* A secret of that handshake; or, from the input, one of any kind. */
+static void add_secret(struct tls_store *store, uint8_t which, const uint8_t *any, size_t any_len)
 {
 	uint8_t random[32], hello[256], value[64];
 	size_t i = which % (sizeof secrets / sizeof *secrets);
@@ -87,6 +88,15 @@ static void add_secret(struct tls_store *store, uint8_t which)
 	from_hex(client_hello, hello);
 	memcpy(random, hello + 11, sizeof random);
 	secret.value_len = from_hex(secrets[i].value, value);
+	if (any_len > 0) {
+		secret.id_kind = any[0] & 1 ? FDTAPE_SECRET_ID_TRANSCRIPT : FDTAPE_SECRET_ID_CLIENT_RANDOM;
+		secret.id_len = any[0] & 2 ? sizeof random : any_len / 2;
+		secret.id = any[0] & 2 ? random : any;
+		secret.value_len = any_len - secret.id_len / 2;
+		secret.value = any;
+		if (secret.value_len > any_len)
+			secret.value_len = any_len;
+	}
 	tls_store_add(store, &secret);
 }
 
@@ -118,7 +128,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			tls_flow_feed(t, dir, NULL, (uint64_t)arg + 1, &stamp);
 			break;
 		case 2:
-			add_secret(&store, arg);
+			n = op & 0x80 ? 48 : op & 0x40 ? 70 : 0;
+			n = n < size - at ? n : size - at;
+			add_secret(&store, arg, data + at, n);
+			at += n;
+			n = 0;
 			break;
 		case 3:
 			tls_flow_give_up(t, dir);

@@ -107,13 +107,17 @@ int main(void)
 	        cmocka_unit_test(no_file),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
 #else
 
+#include <stdio.h>
+
 int main(void)
 {
+	puts("ok 1 - functions behind wrappers # SKIP known on x86-64 only\n1..1");
 	return 0;
 }
 

@@ -731,17 +731,30 @@ static size_t in_the_bulk(const struct session *s)
 	return 0;
 }
 
-static void test_tls_sessions__a_bit_is_wrong__nothing_behind_it_is_given(void **state)
+/* All that was sent is there, but for one stretch of at most `most` bytes. */
+static void assert_one_stretch_is_missing(const struct buffer *sent, const struct buffer *seen, size_t most)
+{
+	size_t before = 0, behind = 0;
+
+	assert_true(seen->len < sent->len && seen->len + most >= sent->len);
+	while (before < seen->len && seen->data[before] == sent->data[before])
+		before++;
+	while (behind < seen->len && seen->data[seen->len - 1 - behind] == sent->data[sent->len - 1 - behind])
+		behind++;
+	assert_true(before + behind >= seen->len);
+}
+
+static void test_tls_sessions__a_bit_is_wrong__only_its_record_is_missing(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < N(setups); i++) {
 		struct session *s = one_session(&setups[i]);
+		size_t record = setups[i].small_records ? 512 : 16384;
 		struct outcome o;
 
 		play(s, &(struct way){.flip = in_the_bulk(s)}, &o);
 		assert_true(o.info.evidence & (TLS_EVIDENCE_BAD_TAG | TLS_EVIDENCE_GARBAGE));
-		assert_true(o.plain[FDTAPE_IN].len > 0 && o.plain[FDTAPE_IN].len <= 20000);
-		assert_memory_equal(o.plain[FDTAPE_IN].data, s->plain[FDTAPE_IN].data, o.plain[FDTAPE_IN].len);
+		assert_one_stretch_is_missing(&s->plain[FDTAPE_IN], &o.plain[FDTAPE_IN], record);
 		assert_int_equal(o.lost[FDTAPE_IN], 1);
 		assert_int_equal(o.plain[FDTAPE_OUT].len, s->plain[FDTAPE_OUT].len);
 		assert_false(o.info.whole);
@@ -750,20 +763,22 @@ static void test_tls_sessions__a_bit_is_wrong__nothing_behind_it_is_given(void *
 	}
 }
 
-static void test_tls_sessions__a_hole__the_other_direction_goes_on(void **state)
+static void test_tls_sessions__a_hole__only_its_record_is_missing(void **state)
 {
-	struct session *s = one_session(&setups[1]);
-	struct outcome o;
-
 	(void)state;
-	play(s, &(struct way){.hole = in_the_bulk(s)}, &o);
-	assert_true(o.info.evidence & TLS_EVIDENCE_HOLE);
-	assert_int_equal(o.lost[FDTAPE_IN], 1);
-	assert_true(o.plain[FDTAPE_IN].len > 0 && o.plain[FDTAPE_IN].len <= 20000);
-	assert_int_equal(o.plain[FDTAPE_OUT].len, s->plain[FDTAPE_OUT].len);
-	assert_false(o.info.whole);
-	outcome_free(&o);
-	session_free(s);
+	for (size_t i = 0; i < N(setups); i++) {
+		struct session *s = one_session(&setups[i]);
+		struct outcome o;
+
+		play(s, &(struct way){.hole = in_the_bulk(s)}, &o);
+		assert_true(o.info.evidence & TLS_EVIDENCE_HOLE);
+		assert_int_equal(o.lost[FDTAPE_IN], 1);
+		assert_one_stretch_is_missing(&s->plain[FDTAPE_IN], &o.plain[FDTAPE_IN], 16384);
+		assert_int_equal(o.plain[FDTAPE_OUT].len, s->plain[FDTAPE_OUT].len);
+		assert_false(o.info.whole);
+		outcome_free(&o);
+		session_free(s);
+	}
 }
 
 static void test_tls_sessions__keys_of_another_connection__nothing_is_given(void **state)
@@ -878,8 +893,8 @@ int main(void)
 	        cmocka_unit_test(test_tls_sessions__secrets_come_late__the_records_waited),
 	        cmocka_unit_test(test_tls_sessions__resumed__plaintext_is_what_was_sent),
 	        cmocka_unit_test(test_tls_sessions__no_client_hello__secrets_are_tried),
-	        cmocka_unit_test(test_tls_sessions__a_bit_is_wrong__nothing_behind_it_is_given),
-	        cmocka_unit_test(test_tls_sessions__a_hole__the_other_direction_goes_on),
+	        cmocka_unit_test(test_tls_sessions__a_bit_is_wrong__only_its_record_is_missing),
+	        cmocka_unit_test(test_tls_sessions__a_hole__only_its_record_is_missing),
 	        cmocka_unit_test(test_tls_sessions__keys_of_another_connection__nothing_is_given),
 	        cmocka_unit_test(test_tls_verdict__other_protocols__are_clear_and_whole),
 	        cmocka_unit_test(test_tls_verdict__from_the_middle__is_told_by_a_chain_of_records),

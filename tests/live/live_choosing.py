@@ -11,7 +11,9 @@ import socket
 import subprocess
 import threading
 
-from live import ENV, RECORD, Skip, equal, json_lines, main, port_of, recording, stream, whole, workspace
+from live import ENV, RECORD, Skip, analyze, certificate, equal, free_port, json_lines, json_of, main, port_of, recording, run, \
+    server, stream, whole, workspace
+from tls_live import keylog_lines
 
 # Probes of libraries would add a second to the end of each recording.
 CLEAR = ("--tls", "off")
@@ -267,10 +269,34 @@ def port():
             s.once("short", s.program("actor"))
         other.close()
         equal("the other server heard", sorted(other.heard), ["before", "between"])
-        # Any process might be of that port: each one's beginning and end is told, but no call on another socket.
         equal_words(s, tape, recorder.said, ["running", "short"], others={os.getpid()})
         equal("ports", {port_of(f["local"]) == s.echo.port or port_of(f["remote"]) == s.echo.port
                         for f in json_lines("flows", tape)}, {True})
+
+
+def port_alone():
+    """--port: of the processes that have nothing to do with it the tape holds no name, no key and no plaintext"""
+    with stage() as s:
+        tape, wanted, other = f"{s.folder}/x.tape", free_port(), free_port()
+        cert, key = certificate(s.folder)
+        with contextlib.ExitStack() as servers:
+            for n in (wanted, other):
+                servers.enter_context(server("openssl", "s_server", "-quiet", "-www", "-cert", cert, "-key", key, "-accept", str(n),
+                                             port=n))
+            with recording(tape, "--port", str(wanted)):
+                for n in (other, wanted, other):
+                    run("curl", "-sSk", "-o", "/dev/null", f"https://127.0.0.1:{n}/?{n}")
+        exchanges = [(h["role"], h["path"], h["status"]) for h in json_lines("http", tape)]
+        equal("exchanges", sorted(exchanges), [("client", f"/?{wanted}", 200), ("server", f"/?{wanted}", 200)])
+        items = json_of(tape)
+        commands = {i["cmdline"] for i in items if i["item"] == "process"}
+        equal("commands", sorted(c.split()[0] for c in commands), ["curl", "openssl"])
+        equal("the other's", [c for c in commands if str(other) in c], [])
+        pids = {i["pid"] for i in items if i["item"] == "process"}
+        equal("processes", len(pids), 2)
+        # Each connection has one client random: a TLS 1.3 handshake of either side gives the same five lines or fewer.
+        equal("keys", len({line.split()[1] for line in keylog_lines(analyze("keylog", tape))}), 1)
+        equal("nobody else", [i for i in items if i["item"] == "event" and i["pid"] not in pids], [])
 
 
 def command():
@@ -311,4 +337,4 @@ def descendants():
             equal("the parent", [f["pid"] == parent.pid for f in clients], [w == "parent" for w in words])
 
 
-main(exe, exe_glob, trace, comm, comm_taken, uid, exe_and_uid, cgroup, cgroup_moved, port, command, descendants)
+main(exe, exe_glob, trace, comm, comm_taken, uid, exe_and_uid, cgroup, cgroup_moved, port, port_alone, command, descendants)

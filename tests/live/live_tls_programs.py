@@ -59,7 +59,7 @@ def client(program, text, where, plaintext=None):
 def node():
     """node, whose OpenSSL is its own: the file and its keys"""
     need("node")
-    client("node", NODE, lambda site: site.url)
+    client("node", NODE, lambda site: site.url, "both")
 
 
 def python():
@@ -69,7 +69,7 @@ def python():
 
 def asyncio():
     """Python's asyncio: memory BIOs"""
-    client(sys.executable, ASYNCIO, lambda site: str(site.port))
+    client(sys.executable, ASYNCIO, lambda site: str(site.port), "both")
 
 
 def s_client():
@@ -133,7 +133,7 @@ def postgres():
                 done = record(tape, "psql", f"host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode=require",
                               "-Atc", "select repeat('fdtape ', 20000)")
         equal("answer", done.stdout, b"fdtape " * 20000 + b"\n")
-        # What the wire is behind an SSLRequest is the player's to find out; the calls and the keys are here.
+        # That the flows turn to TLS is live_tls_upgrade.py's; here it is that nothing is told twice.
         for name, side in ((tape, "in"), (log, "out")):
             streams = [analyze("stream", "--flow", str(f["flow"]), "--dir", side, "--raw", name)
                        for f in json_lines("flows", name) if f[side]["bytes"]]

@@ -1,0 +1,1 @@
+cd "$TESTDATA" && fdtape-analyze audit nginx-proxy.tape && fdtape-analyze audit -v --json curl-tls13.tape

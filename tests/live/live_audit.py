@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The audit: what adds up, and what does not, and why."""
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+from live import ANALYZE, equal, main, read, record, recording, run, workspace
+from tls_live import https, need
+
+# Asks as often as it is told to, on one connection; the answers' bodies go to a file.
+KEEPS = """
+import http.client, ssl, sys
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+connection = http.client.HTTPSConnection('localhost', int(sys.argv[1]), context=context)
+for line in sys.stdin:
+    connection.request('GET', '/file.bin')
+    open(sys.argv[2], 'ab').write(connection.getresponse().read())
+    print('done', flush=True)
+"""
+
+# One thread: a read of TLS that finds nothing, then a read of something else, again and again.
+TURNS = """
+import socket, ssl, sys
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+tls = context.wrap_socket(socket.create_connection(('127.0.0.1', int(sys.argv[1]))))
+plain = socket.create_connection(('127.0.0.1', int(sys.argv[2])))
+tls.setblocking(False)
+got = b''
+for i in range(50):
+    try:
+        tls.read(100)
+        sys.exit(3)
+    except ssl.SSLWantReadError:
+        pass
+    plain.sendall(b'PING %02d\\r\\n' % i)
+    got += plain.recv(100)
+open(sys.argv[3], 'wb').write(got)
+"""
+
+
+def audit(*arguments):
+    """The exit status, and the objects by what they are of."""
+    done = run(ANALYZE, "--json", "audit", *arguments, check=False)
+    found = {"flow": [], "process": [], "total": []}
+    for line in done.stdout.splitlines():
+        found[json.loads(line)["audit"]].append(json.loads(line))
+    return done.returncode, found
+
+
+def adds_up(flow):
+    """Every byte of the wire is in one column."""
+    for side in ("in", "out"):
+        equal(f"flow {flow['flow']} {side}", sum(n for what, n in flow[side].items() if what != "bytes"), flow[side]["bytes"])
+
+
+def equal_sources():
+    """curl: every byte is explained, and both sources are equal"""
+    need("curl")
+    with workspace() as folder, https(folder) as site:
+        tape = f"{folder}/curl.tape"
+        record(tape, "curl", "-sSk", "--http1.1", "-o", f"{folder}/got", site.url)
+        status, found = audit("--port", str(site.port), tape)
+        equal("status", status, 0)
+        (flow,), (process,), (total,) = found["flow"], found["process"], found["total"]
+        adds_up(flow)
+        equal("state", (flow["state"], flow["in"]["unexplained"], flow["in"]["lost"]), ("explained", 0, 0))
+        by_side = {s["dir"]: s for s in flow["sources"]}
+        equal("equal", [by_side[d]["equal"] for d in ("in", "out")], [True, True])
+        equal("compared", by_side["in"]["compared"] >= len(site.body), True)
+        equal("all of it", (by_side["in"]["wire"], by_side["in"]["calls"]), (by_side["in"]["compared"],) * 2)
+        equal("process", (process["tls_flows"], process["readable"], process["why"]), (1, 1, []))
+        equal("library", [os.path.basename(l["path"]) for l in process["libraries"]], ["libssl.so.3"])
+        equal("total", (total["wanting"], total["explained"]), (0, total["bytes"]))
+
+
+def missed():
+    """what is missed has its reason: no secrets recorded, open before recording began, not recorded at all"""
+    with workspace() as folder, https(folder) as site:
+        got = f"{folder}/got"
+        for mode, state, why in (("off", "unexplained", "recorded with --tls off"),
+                                 ("keys", "unexplained", "open before recording began"),
+                                 ("auto", "calls", None)):
+            tape = f"{folder}/{mode}.tape"
+            process = subprocess.Popen([sys.executable, "-c", KEEPS, str(site.port), got], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE)
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            equal("before", process.stdout.readline(), b"done\n")
+            with recording(tape, "-p", str(process.pid), "--tls", mode):
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+                equal("after", process.stdout.readline(), b"done\n")
+            process.communicate()
+            status, found = audit("--port", str(site.port), tape)
+            (flow,) = found["flow"]
+            adds_up(flow)
+            equal(f"{mode}: status, state", (status, flow["state"]), (1 if why else 0, state))
+            told = found["process"][0]["why"]
+            equal(f"{mode}: why", [w for w in told if why and w.startswith(why)] != [] or not told, True)
+            equal(f"{mode}: a reason is given", bool(told), bool(why))
+
+
+def two_of_one_thread():
+    """one thread reads TLS in vain and then another fd, fifty times: the other fd is clear"""
+    with workspace() as folder, https(folder) as site, socket.create_server(("127.0.0.1", 0)) as listener:
+        def echo():
+            conn = listener.accept()[0]
+            while data := conn.recv(100):
+                conn.sendall(data)
+
+        threading.Thread(target=echo, daemon=True).start()
+        port, tape = listener.getsockname()[1], f"{folder}/turns.tape"
+        equal("status", record(tape, sys.executable, "-c", TURNS, str(site.port), str(port), f"{folder}/got").returncode, 0)
+        done = run(ANALYZE, "--json", "flows", "--port", str(port), tape)
+        (flow,) = [json.loads(line) for line in done.stdout.splitlines()]
+        equal("verdict", (flow["tls"]["verdict"], flow["tls"]["evidence"], flow["tls"]["library"]), ("clear", ["not-tls"], None))
+        text = run(ANALYZE, "stream", "--flow", str(flow["flow"]), "--dir", "in", "--raw", tape).stdout
+        equal("what came", text, read(f"{folder}/got"))
+        states = {json.loads(line)["ssl"] for line in run(ANALYZE, "--json", "log", "--port", str(port), tape).stdout.splitlines()
+                  if json.loads(line)["bytes"]}
+        equal("each call", states, {False})
+        other = json.loads(run(ANALYZE, "--json", "flows", "--port", str(site.port), tape).stdout)
+        equal("the TLS one", (other["tls"]["verdict"], "AEAD" in other["tls"]["evidence"]), ("tls", True))
+
+
+main(equal_sources, missed, two_of_one_thread)
