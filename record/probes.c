@@ -535,18 +535,20 @@ static int attach_inners(struct probes *p, const char *path, uint64_t *offsets)
 	return n;
 }
 
-/* A probe at each RET of a Go function. How many, or -errno; 0: where it returns can't be told. */
-static int attach_rets(struct probes *p, size_t program, const char *path, uint64_t offset)
+/* A Go function: a probe at each RET, and one at the entry. 1, or -errno; 0: where it returns can't be told. */
+static int attach_go(struct probes *p, const struct function *f, const char *path, uint64_t offset)
 {
-	uint64_t rets[RETURNS_MAX], end;
-	int n, error = 0;
+	struct returns returns;
+	uint64_t end;
+	int error = 0;
 
-	if (symbols_go_end(path, offset, &end) != 0)
+	if (symbols_go_end(path, offset, &end) != 0 || returns_find(path, offset, end, &returns) != 0)
 		return 0;
-	n = returns_find(path, offset, end, rets, RETURNS_MAX);
-	for (int i = 0; i < n && !error; i++)
-		error = attach_one(p, program, false, path, rets[i]);
-	return error ? error : n > 0 ? n : 0;
+	for (size_t i = 0; i < returns.n && !error; i++)
+		error = attach_one(p, f->leave, false, path, returns.ret[i]);
+	if (!error)
+		error = attach_one(p, f->enter, false, path, returns.entry);
+	return error ? error : 1;
 }
 
 static int attach_functions(struct probes *p, const char *path, uint64_t *offsets)
@@ -562,14 +564,14 @@ static int attach_functions(struct probes *p, const char *path, uint64_t *offset
 			continue;
 		/* The return first: a call that is in progress must not be begun and never ended. */
 		if (f->leave == GO_LEAVE) {
-			int rets = attach_rets(p, f->leave, path, offsets[i]);
+			int attached = attach_go(p, f, path, offsets[i]);
 
-			if (rets == 0)
-				continue;
-			error = rets < 0 ? rets : 0;
-		} else if (f->leave) {
-			error = attach_one(p, f->leave, true, path, offsets[i]);
+			error = attached < 0 ? attached : 0;
+			n += attached > 0;
+			continue;
 		}
+		if (f->leave)
+			error = attach_one(p, f->leave, true, path, offsets[i]);
 		if (!error)
 			error = attach_one(p, f->enter, false, path, offsets[i]);
 		n += !error;

@@ -8,7 +8,8 @@
  *
  * Nearly every function of Go's begins with a look at whether the stack is large enough: `cmp 0x10(%r14),%rsp`, or
  * %r12 for a large frame. That is the goroutine's register, which Go did not have as long as arguments were on the
- * stack.
+ * stack. The branch behind it is where a probe of the entry is best: the kernel emulates a branch, and single-steps
+ * a comparison, which is a second trap (docs/performance.md). What comes before it changes nothing but %r12.
  */
 #include "record/returns.h"
 
@@ -40,28 +41,43 @@ static bool checks_stack(const cs_insn *insn)
 	return false;
 }
 
-static int find(csh capstone, const uint8_t *code, size_t size, uint64_t offset, uint64_t *offsets, size_t max)
+/* `lea -FRAME(%rsp),%r12` */
+static bool writes_r12(const cs_insn *insn)
 {
-	cs_insn *insn = cs_malloc(capstone);
-	bool checked = false;
-	size_t n = 0;
-
-	for (size_t i = 0; insn && size && cs_disasm_iter(capstone, &code, &size, &offset, insn); i++) {
-		checked |= i < CHECK_WITHIN && checks_stack(insn);
-		if (insn->id != X86_INS_RET)
-			continue;
-		if (n < max)
-			offsets[n] = insn->address;
-		n++;
-	}
-	if (insn)
-		cs_free(insn, 1);
-	return insn && !size && checked && n && n <= max ? (int)n : -ENOENT;
+	return insn->id == X86_INS_LEA && insn->detail->x86.operands[0].reg == X86_REG_R12;
 }
 
-int returns_find(const char *path, uint64_t begin, uint64_t end, uint64_t *offsets, size_t max)
+static int find(csh capstone, const uint8_t *code, size_t size, uint64_t offset, struct returns *found)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), n = -ENOENT;
+	cs_insn *insn = cs_malloc(capstone);
+	bool checked = false, lea = false, plain = false, complete;
+
+	*found = (struct returns){.entry = offset};
+	for (size_t i = 0; insn && size && cs_disasm_iter(capstone, &code, &size, &offset, insn); i++) {
+		bool check = i < CHECK_WITHIN && checks_stack(insn);
+
+		if (plain && insn->id == X86_INS_JBE)
+			found->entry = insn->address;
+		plain = check && (i == 0 || lea);
+		lea = i == 0 && writes_r12(insn);
+		checked |= check;
+		if (insn->id != X86_INS_RET)
+			continue;
+		if (found->n == RETURNS_MAX) {
+			found->n = 0; /* too many */
+			break;
+		}
+		found->ret[found->n++] = insn->address;
+	}
+	complete = insn && !size;
+	if (insn)
+		cs_free(insn, 1);
+	return complete && checked && found->n ? 0 : -ENOENT;
+}
+
+int returns_find(const char *path, uint64_t begin, uint64_t end, struct returns *found)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), error = -ENOENT;
 	size_t size = end > begin && end - begin <= FUNCTION_MAX ? end - begin : 0;
 	uint8_t *code = size ? malloc(size) : NULL;
 	csh capstone;
@@ -69,24 +85,23 @@ int returns_find(const char *path, uint64_t begin, uint64_t end, uint64_t *offse
 	if (fd >= 0 && code && pread(fd, code, size, (off_t)begin) == (ssize_t)size &&
 	    cs_open(CS_ARCH_X86, CS_MODE_64, &capstone) == CS_ERR_OK) {
 		if (cs_option(capstone, CS_OPT_DETAIL, CS_OPT_ON) == CS_ERR_OK)
-			n = find(capstone, code, size, begin, offsets, max);
+			error = find(capstone, code, size, begin, found);
 		cs_close(&capstone);
 	}
 	free(code);
 	if (fd >= 0)
 		close(fd);
-	return n;
+	return error;
 }
 
 #else
 
-int returns_find(const char *path, uint64_t begin, uint64_t end, uint64_t *offsets, size_t max)
+int returns_find(const char *path, uint64_t begin, uint64_t end, struct returns *found)
 {
 	(void)path;
 	(void)begin;
 	(void)end;
-	(void)offsets;
-	(void)max;
+	(void)found;
 	return -ENOENT;
 }
 

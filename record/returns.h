@@ -6,12 +6,18 @@
 #include <stdint.h>
 
 /*
- * The places where a function of a Go program returns, as offsets in the file: each RET of [begin, end). Only of one
- * that is called by Go's internal ABI (arguments in registers, the goroutine in R14: x86-64, from Go 1.17 on).
- *
- * Returns how many; -ENOENT: it is none of those, not all of it is understood, or it returns in more places than `max`.
+ * The places where a function of a Go program can be probed, as offsets in the file. Only of one that is called by Go's
+ * internal ABI (arguments in registers, the goroutine in R14: x86-64, from Go 1.17 on).
  */
 #define RETURNS_MAX 64
-int returns_find(const char *path, uint64_t begin, uint64_t end, uint64_t *offsets, size_t max);
+struct returns {
+	uint64_t
+	        entry; /* its beginning, or where registers and stack are still what they were there, and a probe is cheaper */
+	size_t n;
+	uint64_t ret[RETURNS_MAX]; /* each RET */
+};
+
+/* Of [begin, end). 0; -ENOENT: it is none of those, not all of it is understood, or it returns in too many places. */
+int returns_find(const char *path, uint64_t begin, uint64_t end, struct returns *found);
 
 #endif

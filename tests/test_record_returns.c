@@ -21,21 +21,24 @@
 #define LABEL(NAME) ".type " #NAME ",@function\n" #NAME ": "
 
 /* A small frame, two returns and the padding behind; a large frame, checked by %r12. */
-CODE(go_small, "cmp 0x10(%r14),%rsp; jbe 2f; sub $0x18,%rsp; test %rbx,%rbx; je 1f; add $0x18,%rsp\n" LABEL(
-                       go_small_1) "ret\n"
-                                   "1: xor %eax,%eax; add $0x18,%rsp\n" LABEL(
-                                           go_small_2) "ret\n"
-                                                       "2: mov %rax,0x8(%rsp); call go_large; mov 0x8(%rsp),%rax; jmp "
-                                                       "go_small; int3; int3; int3");
-CODE(go_large, "lea -0x1000(%rsp),%r12; cmp 0x10(%r14),%r12; jbe 1f; nop\n" LABEL(go_large_1) "ret\n1: jmp go_large");
+CODE(go_small,
+     "cmp 0x10(%r14),%rsp\n" LABEL(
+             go_small_check) "jbe 2f; sub $0x18,%rsp; test %rbx,%rbx; je 1f\n"
+                             "add $0x18,%rsp\n" LABEL(go_small_1) "ret\n1: xor %eax,%eax; add $0x18,%rsp\n" LABEL(
+                                     go_small_2) "ret\n"
+                                                 "2: mov %rax,0x8(%rsp); call go_large; mov 0x8(%rsp),%rax; jmp "
+                                                 "go_small; int3; int3; int3");
+CODE(go_large, "lea -0x1000(%rsp),%r12; cmp 0x10(%r14),%r12\n" LABEL(go_large_check) "jbe 1f; nop\n" LABEL(
+                       go_large_1) "ret\n1: jmp go_large");
 
 /* The byte of a RET within an instruction is none. */
-CODE(go_within, "cmp 0x10(%r14),%rsp; jbe go_within; mov $0xc3c3c3c3,%eax\n" LABEL(go_within_1) "ret");
+CODE(go_within, "cmp 0x10(%r14),%rsp; nop; jbe go_within; mov $0xc3c3c3c3,%eax\n" LABEL(go_within_1) "ret");
 
 /* The stack's ABI, of Go 1.16: the goroutine comes from thread-local storage. */
 CODE(go_stack, "mov %fs:0xfffffffffffffff8,%rcx; cmp 0x10(%rcx),%rsp; jbe go_stack; ret");
 CODE(go_late, "nop; nop; nop; nop; cmp 0x10(%r14),%rsp; jbe go_late; ret");
 CODE(go_never, "cmp 0x10(%r14),%rsp; jbe go_never; jmp go_small");
+CODE(go_many, "cmp 0x10(%r14),%rsp; jbe go_many; .rept 65; ret; .endr");
 CODE(go_bad, "cmp 0x10(%r14),%rsp; jbe go_bad; ret; .byte 0x06,0x06");
 
 static uint64_t offset_of(const char *name)
@@ -46,40 +49,46 @@ static uint64_t offset_of(const char *name)
 	return offset;
 }
 
-static int find(const char *name, const char *end, uint64_t *rets, size_t max)
+static int find(const char *name, const char *end, struct returns *found)
 {
-	return returns_find("/proc/self/exe", offset_of(name), offset_of(end), rets, max);
+	return returns_find("/proc/self/exe", offset_of(name), offset_of(end), found);
 }
 
 static void test_returns__each_is_found(void **state)
 {
-	uint64_t rets[4];
+	struct returns found;
 
 	(void)state;
-	assert_int_equal(find("go_small", "go_small_end", rets, 4), 2);
-	assert_int_equal(rets[0], offset_of("go_small_1"));
-	assert_int_equal(rets[1], offset_of("go_small_2"));
-	assert_int_equal(find("go_large", "go_large_end", rets, 4), 1);
-	assert_int_equal(rets[0], offset_of("go_large_1"));
-	assert_int_equal(find("go_within", "go_within_end", rets, 4), 1);
-	assert_int_equal(rets[0], offset_of("go_within_1"));
+	assert_int_equal(find("go_small", "go_small_end", &found), 0);
+	assert_int_equal(found.n, 2);
+	assert_int_equal(found.entry, offset_of("go_small_check"));
+	assert_int_equal(found.ret[0], offset_of("go_small_1"));
+	assert_int_equal(found.ret[1], offset_of("go_small_2"));
+	assert_int_equal(find("go_large", "go_large_end", &found), 0);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.entry, offset_of("go_large_check"));
+	assert_int_equal(found.ret[0], offset_of("go_large_1"));
+	assert_int_equal(find("go_within", "go_within_end", &found), 0);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.entry, offset_of("go_within")); /* nothing branches on it */
+	assert_int_equal(found.ret[0], offset_of("go_within_1"));
 }
 
 static void test_returns__all_or_nothing(void **state)
 {
 	const int none = -2; /* ENOENT */
-	uint64_t rets[4];
+	struct returns found;
 
 	(void)state;
-	assert_int_equal(find("go_small", "go_small_end", rets, 1), none);
-	assert_int_equal(find("go_stack", "go_stack_end", rets, 4), none);
-	assert_int_equal(find("go_late", "go_late_end", rets, 4), none);
-	assert_int_equal(find("go_never", "go_never_end", rets, 4), none);
-	assert_int_equal(find("go_bad", "go_bad_end", rets, 4), none);
-	assert_int_equal(find("go_small", "go_small", rets, 4), none);
-	assert_int_equal(returns_find("/proc/self/exe", 0, 1 << 20, rets, 4), none);
-	assert_int_equal(returns_find("/proc/self/exe", 1ull << 40, (1ull << 40) + 64, rets, 4), none);
-	assert_int_equal(returns_find("/nowhere", 0, 64, rets, 4), none);
+	assert_int_equal(find("go_many", "go_many_end", &found), none);
+	assert_int_equal(find("go_stack", "go_stack_end", &found), none);
+	assert_int_equal(find("go_late", "go_late_end", &found), none);
+	assert_int_equal(find("go_never", "go_never_end", &found), none);
+	assert_int_equal(find("go_bad", "go_bad_end", &found), none);
+	assert_int_equal(find("go_small", "go_small", &found), none);
+	assert_int_equal(returns_find("/proc/self/exe", 0, 1 << 20, &found), none);
+	assert_int_equal(returns_find("/proc/self/exe", 1ull << 40, (1ull << 40) + 64, &found), none);
+	assert_int_equal(returns_find("/nowhere", 0, 64, &found), none);
 }
 
 /* Without Go's table the symbol's size tells; Go's own is of test_record_gotable.c. */
