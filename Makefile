@@ -60,16 +60,18 @@ FUZZ   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz_*.c)) \
 LIVE   := $(B)/tests/live/check_tape $(patsubst tests/live/programs/%.c,$(B)/tests/live/programs/%, \
           $(filter-out %/truth.c,$(wildcard tests/live/programs/*.c)))
 
-objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
+# A folder's own files and those of the folders in it.
+objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c $(folders_$(1):%=%/*.c)))
+folders_replay := replay/proto
 # Everything of a folder but the file that holds main().
 parts = $(filter-out $(B)/$(1)/$(1).o,$(call objs,$(1)))
 
 # What each folder may link. Nothing else appears on its link line; tests/layers.sh holds the includes to the same.
 pkgs_format  := libzstd libxxhash
 pkgs_record  := libbpf libelf capstone libcap-ng libseccomp
-pkgs_replay  := libcrypto
+pkgs_replay  := libcrypto libnghttp2 zlib
 pkgs_analyze := jansson libcrypto
-pkgs_tests   := cmocka jansson libssl libcrypto
+pkgs_tests   := cmocka libnghttp2 zlib jansson libssl libcrypto
 pkgs_testdata := libzstd
 
 cflags = $(shell $(PKG_CONFIG) --cflags $(foreach p,$(1),$(pkgs_$(p))))
@@ -153,12 +155,14 @@ $(call objs,record): | $(SKELS)
 # ---- dependencies ------------------------------------------------------------
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
-        libbpf-dev libelf-dev libcapstone-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev \
+        libbpf-dev libelf-dev libcapstone-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev \
+        libjansson-dev libcmocka-dev libnghttp2-dev zlib1g-dev \
         nginx-light apache2 apache2-utils redis-server postgresql nodejs \
-        curl openssl bind9-dnsutils tshark zstd jq mandoc procps \
+        curl openssl bind9-dnsutils dnsmasq-base mariadb-server mariadb-client nghttp2-client nghttp2-server nghttp2-proxy \
+        python3-h2 python3-grpcio python3-websockets tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
         qemu-system-x86 busybox-static \
-        wget gnutls-bin golang-go libnss3-tools stunnel4
+        wget gnutls-bin golang-go libnss3-tools stunnel4 android-boringssl
 
 # Installs what is missing as root; as anybody else says what to install, and stops.
 deps:
@@ -196,7 +200,7 @@ $(B)/tests/golden: $(B)/testdata/golden.o $(LIB)
 # Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. In one build the
 # checksums of a tape are not looked at, which a fuzzer would never get past; in the other (_hashed) they are, and the
 # fuzzers of the tape repair them behind each mutation.
-fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch]))
+fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch] replay/*/*.[ch]))
 fuzz_cc = $(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 $(B)/tests/fuzz_%_hashed: tests/fuzz_%.c $(fuzzed)
@@ -321,4 +325,4 @@ help:
 clean:
 	$(RM) -r build build-* compile_commands.json
 
--include $(wildcard $(B)/*/*.d $(B)/tests/live/*.d $(B)/tests/live/programs/*.d)
+-include $(wildcard $(B)/*/*.d $(B)/replay/*/*.d $(B)/tests/live/*.d $(B)/tests/live/programs/*.d)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "analyze/http_row.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "analyze/alloc.h"
+#include "analyze/message_row.h"
 #include "analyze/text.h"
-#include "analyze/words.h"
 
 const struct table_column http_row_columns[HTTP_ROW_COLUMNS] = {
         {"TIME (UTC)", false}, {"FLOW", true}, {"PROCESS", false}, {"ROLE", false},
@@ -20,13 +19,6 @@ const struct table_column http_row_wide_columns[HTTP_ROW_WIDE_COLUMNS] = {
         {"BODY", true},        {"TOTAL", true}, {"SENT", true},     {"TTFB", true},  {"REQUEST", false},
 };
 
-static void add_span(struct table_row *row, uint64_t from, uint64_t to)
-{
-	char text[TEXT_DURATION_MAX];
-
-	table_row_add(row, from && to >= from ? text_duration(text, to - from) : "-");
-}
-
 char *http_request_text(const struct http_exchange *x)
 {
 	struct alloc_text text;
@@ -34,8 +26,14 @@ char *http_request_text(const struct http_exchange *x)
 
 	alloc_text_begin(&text);
 	out = text.out;
-	if (!x->complete)
+	if (x->reset)
+		fprintf(out, "(reset %s) ", x->reset);
+	else if (!x->complete)
 		fputs("(incomplete) ", out);
+	if (x->pushed)
+		fputs("(pushed) ", out);
+	if (x->grpc && x->grpc_status >= 0)
+		fprintf(out, "(gRPC %d) ", x->grpc_status);
 	if (x->method) {
 		cli_put_string(out, x->method);
 		fputc(' ', out);
@@ -44,7 +42,7 @@ char *http_request_text(const struct http_exchange *x)
 		if (x->target)
 			cli_put_string(out, x->target);
 	} else {
-		fputs("(request not seen)", out);
+		fputs(x->request.seen ? "(request not decoded)" : "(request not seen)", out);
 	}
 	return alloc_text_end(&text);
 }
@@ -52,21 +50,18 @@ char *http_request_text(const struct http_exchange *x)
 struct table_row *http_row(const struct player_flow *flow, const struct http_exchange *x, bool wide)
 {
 	struct table_row *row = table_row_new();
-	char text[WORDS_PROCESS_MAX], *request = http_request_text(x);
+	char text[TEXT_SIZE_MAX], *request = http_request_text(x);
 
-	table_row_addf(row, "%.12s", x->start ? text_clock(text, x->start) : "-");
-	table_row_addf(row, "%" PRIu64, flow->number);
-	table_row_add(row, words_process(text, flow->process));
-	table_row_add(row, flow->role == FDTAPE_ROLE_UNKNOWN ? "-" : words_role(flow->role));
+	message_row_begin(row, flow, message_role(flow, x->dir), x->start);
 	if (x->status)
 		table_row_addf(row, "%d", x->status);
 	else
-		table_row_add(row, "none");
+		table_row_add(row, x->response.seen ? "?" : "none");
 	table_row_add(row, x->response.seen ? text_size(text, x->response.body_bytes) : "-");
-	add_span(row, x->start, x->end);
+	message_row_span(row, x->start, x->end);
 	if (wide) {
 		table_row_add(row, text_size(text, x->request.body_bytes));
-		add_span(row, x->start, x->first_byte);
+		message_row_span(row, x->start, x->first_byte);
 	}
 	table_row_add(row, request);
 	free(request);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analyze/alloc.h"
+#include "analyze/message_row.h"
 #include "analyze/text.h"
 #include "analyze/words.h"
 
@@ -197,7 +198,7 @@ static int on_call(void *context, const struct player_call *call)
 
 static void add_request(struct stats_group *group, const struct player_flow *flow, const struct http_exchange *x)
 {
-	bool client = flow->role == FDTAPE_ROLE_CLIENT;
+	bool client = x->dir < 0 ? flow->role == FDTAPE_ROLE_CLIENT : x->dir == FDTAPE_OUT;
 
 	if (!group)
 		return;
@@ -222,7 +223,7 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 	add_request(process_group(&tables[STATS_BY_PROCESS], flow->process), flow, x);
 	if (peer)
 		add_request(group_of(&tables[STATS_BY_PEER], peer, 0), flow, x);
-	add_request(group_of(&tables[STATS_BY_PATH], path_key(key, x), flow->role), flow, x);
+	add_request(group_of(&tables[STATS_BY_PATH], path_key(key, x), message_role(flow, x->dir)), flow, x);
 	return 0;
 }
 

@@ -2,10 +2,13 @@
 #include "analyze/analyze.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "analyze/alloc.h"
 #include "analyze/http_row.h"
 #include "analyze/json.h"
-#include "analyze/words.h"
+#include "analyze/message_row.h"
 
 struct http {
 	struct play play;
@@ -13,25 +16,47 @@ struct http {
 	uint64_t requests, unanswered, incomplete;
 };
 
-static bool is_tls(const struct player_flow *flow)
+static json_t *pairs(const struct http_header *headers, size_t n)
 {
-	return flow->tls.verdict == TLS_VERDICT_TLS || flow->tls.verdict == TLS_VERDICT_MIXED;
+	json_t *array = js_array(), *pair;
+
+	for (size_t i = 0; i < n; i++) {
+		pair = js_array();
+		js_add(pair, js_text(headers[i].name));
+		js_add(pair, js_text(headers[i].value));
+		js_add(array, pair);
+	}
+	return array;
 }
 
 static json_t *headers_array(const struct http_message *message)
 {
-	json_t *array, *pair;
+	return message->seen ? pairs(message->headers, message->n_headers) : js_null();
+}
 
-	if (!message->seen)
-		return js_null();
-	array = js_array();
-	for (size_t i = 0; i < message->n_headers; i++) {
-		pair = js_array();
-		js_add(pair, js_text(message->headers[i].name));
-		js_add(pair, js_text(message->headers[i].value));
-		js_add(array, pair);
-	}
-	return array;
+static json_t *known(int64_t n)
+{
+	return n >= 0 ? js_signed(n) : js_null();
+}
+
+/* What gRPC says of a call. */
+static json_t *grpc_object(const struct http_exchange *x)
+{
+	const char *slash = x->target && *x->target == '/' ? strchr(x->target + 1, '/') : NULL;
+	char *service = slash ? alloc_copy(x->target + 1) : NULL;
+	json_t *object;
+
+	object = js_object();
+	if (service)
+		service[slash - x->target - 1] = '\0';
+	js_set(object, "service", js_text(service));
+	js_set(object, "method", js_text(slash ? slash + 1 : NULL));
+	js_set(object, "status", known(x->grpc_status));
+	js_set(object, "message", js_text(x->grpc_message));
+	js_set(object, "request_messages", known(x->request.grpc_messages));
+	js_set(object, "response_messages", known(x->response.grpc_messages));
+	free(service);
+	return object;
 }
 
 static json_t *sha256_text(const struct http_message *message)
@@ -41,14 +66,8 @@ static json_t *sha256_text(const struct http_message *message)
 
 static json_t *exchange_object(const struct player_flow *flow, const struct http_exchange *x)
 {
-	json_t *object = js_object();
+	json_t *object = message_object(flow, message_role(flow, x->dir));
 
-	js_set(object, "flow", js_number(flow->number));
-	js_set(object, "pid", js_number(flow->def.pid));
-	js_set(object, "exe", js_known(flow->process->exe));
-	js_set(object, "fd", flow->def.fd >= 0 ? js_signed(flow->def.fd) : js_null());
-	js_set(object, "role", js_plain(words_role(flow->role)));
-	js_set(object, "tls", js_bool(is_tls(flow)));
 	js_set(object, "version", js_text(x->version));
 	js_set(object, "stream", x->stream >= 0 ? js_signed(x->stream) : js_null());
 	js_set(object, "method", js_text(x->method));
@@ -66,6 +85,11 @@ static json_t *exchange_object(const struct player_flow *flow, const struct http
 	js_set(object, "ttfb_ns", js_span(x->start, x->first_byte));
 	js_set(object, "duration_ns", js_span(x->start, x->end));
 	js_set(object, "complete", js_bool(x->complete));
+	js_set(object, "response_trailers",
+	       x->response.n_trailers ? pairs(x->response.trailers, x->response.n_trailers) : js_null());
+	js_set(object, "reset", js_plain(x->reset));
+	js_set(object, "events", known(x->response.events));
+	js_set(object, "grpc", x->grpc ? grpc_object(x) : js_null());
 	return object;
 }
 

@@ -39,16 +39,15 @@ int BPF_KPROBE(hkdf_enter, u64 mac, u64 update, u64 digest, u64 digest_size, u64
 	return 0;
 }
 
-SEC("uretprobe")
-int hkdf_return(struct pt_regs *ctx)
+/* What came out of an HKDF-Expand (RFC 5869, 2.3). */
+static __always_inline int expanded(u64 sp, u32 source, bool done)
 {
-	u64 sp = PT_REGS_SP(ctx) + FRAME_AT_RETURN;
 	struct library_frame *frame = frame_at(sp);
 	struct probe_key *record;
 
 	if (!frame)
 		return 0;
-	record = new_key(PROBE_KEY_HKDF);
+	record = done ? new_key(source) : NULL;
 	if (record) {
 		record->id_len = TAKE_BYTES(record->id, frame->count, frame->extra);
 		record->value_len = TAKE_BYTES(record->value, frame->len, frame->buffer);
@@ -56,6 +55,12 @@ int hkdf_return(struct pt_regs *ctx)
 	}
 	drop_frame(sp);
 	return 0;
+}
+
+SEC("uretprobe")
+int hkdf_return(struct pt_regs *ctx)
+{
+	return expanded(PT_REGS_SP(ctx) + FRAME_AT_RETURN, PROBE_KEY_HKDF, true);
 }
 
 /* _gnutls_prf_raw(mac, master_size, master, label_size, label, seed_size, seed, outsize, out) */

@@ -69,7 +69,7 @@ typedef __s64 s64;
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
+	unsigned long r14, bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
 };
 #define REGS_NR(regs)   ((regs)->orig_ax)
 #define REGS_ARG0(regs) ((regs)->di)

@@ -64,6 +64,7 @@ enum {                    /* how */
 	LIB_PEEK = 16,    /* what it reads comes again */
 	LIB_KERNEL = 32,  /* the bytes never are in the program's memory */
 	LIB_FD = 64,      /* `len` is an fd */
+	LIB_UNDER = 512,  /* the fd's flow is the object's `under` */
 	LIB_RAW = 256,    /* with LIB_COUNT: what it returns without success is told as it is, and not as 0 */
 	LIB_WITHIN = 128, /* another call on the same object, which tells these bytes */
 };
@@ -93,6 +94,7 @@ struct object_key {
 struct object_state {
 	u64 id;
 	u64 bytes[2];
+	u64 under;   /* the flow of the fd beneath, where a probe can tell; 0: not known */
 	u32 library; /* enum probe_library */
 	u32 pad;
 };
@@ -128,6 +130,8 @@ enum { /* enum fdtape_call */
 	CALL_PR_WRITE = 2177,
 	CALL_PR_RECV = 2178,
 	CALL_PR_SEND = 2179,
+	CALL_GO_TLS_READ = 2240,
+	CALL_GO_TLS_WRITE = 2241,
 	CALL_KEYS = 0xffff, /* no call that is told */
 };
 
@@ -304,9 +308,11 @@ static __always_inline struct object_state *object_of(u64 object, u32 library)
 		return state;
 	/* Unique beside the sockets' ids (flow.h) by its top bit; a thread can't open two objects in one ns. */
 	fresh.id = 1ull << 63 | bpf_ktime_get_ns() << 16 | (id & 0xffff);
-	if (bpf_map_update_elem(&objects, &key, &fresh, BPF_ANY)) {
-		lost(PROBE_LOST_MAP, 0);
-		return NULL;
+	if (bpf_map_update_elem(&objects, &key, &fresh, BPF_NOEXIST)) {
+		state = bpf_map_lookup_elem(&objects, &key); /* another thread's, a moment ago */
+		if (!state)
+			lost(PROBE_LOST_MAP, 0);
+		return state;
 	}
 	tell_object(&key, &fresh, PROBE_OPEN);
 	return bpf_map_lookup_elem(&objects, &key);
@@ -351,6 +357,8 @@ static __always_inline void tell_call(const struct library_frame *frame, struct 
 	head.dir = dir;
 	if (frame->how & LIB_FD)
 		head.other = known_flow(frame->len);
+	if (frame->how & LIB_UNDER)
+		head.other = object->under;
 	if (frame->how & LIB_KERNEL)
 		head.arg[2] = frame->count;
 	if (frame->how & LIB_PEEK)
@@ -401,17 +409,22 @@ int library_return(struct pt_regs *ctx)
 }
 
 /* The object's end: its address will be another one's soon. */
-SEC("uprobe")
-int BPF_KPROBE(library_free, u64 object)
+static __always_inline void end_object(u64 object)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct object_key key = {.object = object, .tgid = id >> 32};
 	struct object_state *state = bpf_map_lookup_elem(&objects, &key);
 
 	if (!state || !is_chosen(id >> 32))
-		return 0;
+		return;
 	tell_object(&key, state, PROBE_CLOSED);
 	bpf_map_delete_elem(&objects, &key);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(library_free, u64 object)
+{
+	end_object(object);
 	return 0;
 }
 

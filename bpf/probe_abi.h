@@ -116,6 +116,7 @@ enum probe_library {
 	PROBE_LIBRARY_OPENSSL = 0,
 	PROBE_LIBRARY_GNUTLS,
 	PROBE_LIBRARY_NSS,
+	PROBE_LIBRARY_GO,
 	PROBE_LIBRARIES,
 };
 
@@ -195,11 +196,13 @@ struct probe_kdf_out {
 
 /* Who told of a secret, and so what its parts are. */
 enum probe_key_source {
-	PROBE_KEY_HKDF = 1,     /* nettle_hkdf_expand: id the info, value what came out */
-	PROBE_KEY_PRF = 2,      /* _gnutls_prf_raw: label, id the seed, value the secret */
-	PROBE_KEY_GO = 3,       /* writeKeyLog: label, id the client random, value */
-	PROBE_KEY_PKEY = 4,     /* EVP_PKEY_CTX_ctrl: label the command's number, id what was set; no value */
-	PROBE_KEY_PKEY_OUT = 5, /* EVP_PKEY_derive: value what came out */
+	PROBE_KEY_HKDF = 1,        /* nettle_hkdf_expand: id the info, value what came out */
+	PROBE_KEY_PRF = 2,         /* _gnutls_prf_raw: label, id the seed, value the secret */
+	PROBE_KEY_GO = 3,          /* writeKeyLog: label, id the client random, value */
+	PROBE_KEY_PKEY = 4,        /* EVP_PKEY_CTX_ctrl: label the command's number, id what was set; no value */
+	PROBE_KEY_PKEY_OUT = 5,    /* EVP_PKEY_derive: value what came out */
+	PROBE_KEY_BORING_HKDF = 6, /* HKDF_expand: id the info, value what came out */
+	PROBE_KEY_BORING_PRF = 7,  /* CRYPTO_tls1_prf: label, id both seeds, value the secret */
 };
 
 struct probe_key {

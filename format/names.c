@@ -189,6 +189,12 @@ const char *fdtape_call_name(uint32_t call)
 		return "PR_Send";
 	case FDTAPE_CALL_PR_CLOSE:
 		return "PR_Close";
+	case FDTAPE_CALL_GO_TLS_READ:
+		return "tls.Conn.Read";
+	case FDTAPE_CALL_GO_TLS_WRITE:
+		return "tls.Conn.Write";
+	case FDTAPE_CALL_GO_TLS_CLOSE:
+		return "tls.Conn.Close";
 	}
 	return NULL;
 }
@@ -197,8 +203,12 @@ const char *fdtape_call_module(uint32_t call)
 {
 	if (!fdtape_call_name(call))
 		return NULL;
+	if (call >= FDTAPE_CALL_GO_TLS_READ)
+		return "go";
 	if (call >= FDTAPE_CALL_SSL_READ)
-		return call >= FDTAPE_CALL_PR_READ ? "nss" : call >= FDTAPE_CALL_GNUTLS_RECORD_RECV ? "gnutls" : "openssl";
+		return call >= FDTAPE_CALL_PR_READ              ? "nss"
+		       : call >= FDTAPE_CALL_GNUTLS_RECORD_RECV ? "gnutls"
+		                                                : "openssl";
 	if (call >= FDTAPE_CALL_EXEC)
 		return "process";
 	return call >= FDTAPE_CALL_IO_URING_READ ? "io_uring" : "syscall";
@@ -251,6 +261,8 @@ int fdtape_call_carries(uint32_t call)
 	case FDTAPE_CALL_PR_WRITE:
 	case FDTAPE_CALL_PR_RECV:
 	case FDTAPE_CALL_PR_SEND:
+	case FDTAPE_CALL_GO_TLS_READ:
+	case FDTAPE_CALL_GO_TLS_WRITE:
 		return 1;
 	default:
 		return 0;
@@ -278,6 +290,8 @@ int fdtape_call_flow_arg(uint32_t call)
 	case FDTAPE_CALL_SSL_SET_FD:
 	case FDTAPE_CALL_SSL_SET_RFD:
 	case FDTAPE_CALL_SSL_SET_WFD:
+	case FDTAPE_CALL_GO_TLS_READ:
+	case FDTAPE_CALL_GO_TLS_WRITE:
 		return 1;
 	case FDTAPE_CALL_FCNTL:
 		return 2;

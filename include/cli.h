@@ -36,8 +36,19 @@ static inline void cli_put_text(FILE *out, const void *bytes, size_t len)
 	const uint8_t *p = bytes, *end = p + len;
 
 	while (p < end) {
-		size_t n = 1;
-		uint32_t rune = *p < 0x80 ? *p : 0; /* 0: not to be shown */
+		size_t n = 0;
+		uint32_t rune;
+
+		/* Nearly everything is this. */
+		while (p + n < end && p[n] >= 0x20 && p[n] < 0x7f && p[n] != '\\')
+			n++;
+		if (n > 0) {
+			fwrite(p, 1, n, out);
+			p += n;
+			continue;
+		}
+		n = 1;
+		rune = *p < 0x80 ? *p : 0; /* 0: not to be shown */
 
 		if (*p >= 0xc2 && *p <= 0xf4) { /* RFC 3629; overlong and surrogate forms are judged below */
 			size_t want = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
@@ -57,7 +68,7 @@ static inline void cli_put_text(FILE *out, const void *bytes, size_t len)
 		}
 		if (rune == '\\')
 			fputs("\\\\", out);
-		else if (rune >= 0xa0 || (n == 1 && *p >= 0x20 && *p < 0x7f))
+		else if (rune >= 0xa0)
 			fwrite(p, 1, n, out);
 		else
 			fprintf(out, "\\x%02x", *p);

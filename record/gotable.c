@@ -54,41 +54,79 @@ static bool is_name(const uint8_t *names, size_t size, uint64_t at, const char *
 	return at < size && len <= size - at && memcmp(names + at, name, len) == 0;
 }
 
+/* The table's parts, and their bounds. */
+struct shape {
+	size_t entry;   /* bytes of a pair */
+	bool old;       /* of pointers */
+	uint64_t n;     /* functions */
+	uint64_t names; /* offset of the names */
+	uint64_t at;    /* offset of the pairs, and what descriptions are counted from */
+	uint64_t text;  /* what the starts are counted from */
+};
+
+static bool read_shape(const uint8_t *table, size_t size, uint64_t text, struct shape *s)
+{
+	uint32_t magic = gotable_magic(table, size);
+	size_t head;
+
+	if (!magic)
+		return false;
+	s->old = (magic & 0xff) == MAGIC_1_16;
+	head = s->old ? 24 : 32;
+	s->entry = s->old ? 16 : 8;
+	s->n = get_64(table + 8);
+	s->names = get_64(table + head);
+	s->at = get_64(table + head + 32);
+	s->text = s->old ? 0 : get_64(table + GOTABLE_TEXT_AT) ? get_64(table + GOTABLE_TEXT_AT) : text;
+	return s->n <= FUNCTIONS_MAX && s->names <= size && s->at <= size && s->n * s->entry <= size - s->at;
+}
+
+/* Where function i begins. Behind the last one stands where it ends. */
+static uint64_t start_of(const uint8_t *table, const struct shape *s, uint64_t i)
+{
+	const uint8_t *pair = table + s->at + i * s->entry;
+
+	return s->old ? get_64(pair) : s->text + get_32(pair);
+}
+
 int gotable_find(const uint8_t *table, size_t size, uint64_t text, const char *const *names, size_t n,
                  uint64_t *addresses)
 {
-	uint32_t magic = gotable_magic(table, size);
-	bool old = (magic & 0xff) == MAGIC_1_16;
-	size_t head = old ? 24 : 32, entry = old ? 16 : 8;
-	uint64_t functions, names_at, functions_at;
+	struct shape s;
 	int found = 0;
 
 	memset(addresses, 0, n * sizeof *addresses);
-	if (!magic)
+	if (!read_shape(table, size, text, &s))
 		return 0;
-	functions = get_64(table + 8);
-	names_at = get_64(table + head);
-	functions_at = get_64(table + head + 32);
-	if (!old && get_64(table + GOTABLE_TEXT_AT))
-		text = get_64(table + GOTABLE_TEXT_AT);
-	if (functions > FUNCTIONS_MAX || names_at > size || functions_at > size ||
-	    functions * entry > size - functions_at)
-		return 0;
-	for (uint64_t i = 0; i < functions; i++) {
-		const uint8_t *pair = table + functions_at + i * entry;
-		uint64_t start = old ? get_64(pair) : text + get_32(pair),
-		         about = old ? get_64(pair + 8) : get_32(pair + 4), name;
+	for (uint64_t i = 0; i < s.n; i++) {
+		const uint8_t *pair = table + s.at + i * s.entry;
+		uint64_t start = start_of(table, &s, i), about = s.old ? get_64(pair + 8) : get_32(pair + 4), name;
 
-		about += functions_at;
-		if (about < functions_at || about > size || size - about < 12)
+		about += s.at;
+		if (about < s.at || about > size || size - about < 12)
 			continue;
-		name = get_32(table + about + (old ? 8 : 4));
+		name = get_32(table + about + (s.old ? 8 : 4));
 		for (size_t k = 0; k < n; k++) {
-			if (addresses[k] || !is_name(table + names_at, size - names_at, name, names[k]))
+			if (addresses[k] || !is_name(table + s.names, size - s.names, name, names[k]))
 				continue;
 			addresses[k] = start;
 			found += start != 0;
 		}
 	}
 	return found;
+}
+
+uint64_t gotable_end(const uint8_t *table, size_t size, uint64_t text, uint64_t address)
+{
+	struct shape s;
+
+	if (!read_shape(table, size, text, &s))
+		return 0;
+	for (uint64_t i = 0; i < s.n; i++) {
+		if (start_of(table, &s, i) != address)
+			continue;
+		/* The last start has no description beside it. */
+		return size - s.at - (i + 1) * s.entry >= s.entry / 2 ? start_of(table, &s, i + 1) : 0;
+	}
+	return 0;
 }

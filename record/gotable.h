@@ -20,4 +20,7 @@ uint32_t gotable_magic(const uint8_t *table, size_t size);
 int gotable_find(const uint8_t *table, size_t size, uint64_t text, const char *const *names, size_t n,
                  uint64_t *addresses);
 
+/* Where the function behind the one at an address begins, or the code ends; 0: no function begins at the address. */
+uint64_t gotable_end(const uint8_t *table, size_t size, uint64_t text, uint64_t address);
+
 #endif

@@ -18,6 +18,7 @@
 
 #include "bpf/fdtape.skel.h"
 #include "map.h"
+#include "record/returns.h"
 #include "record/symbols.h"
 #include "record/uprobes.h"
 #include "record/wrapped.h"
@@ -95,6 +96,7 @@ struct function {
 
 #define PROGRAM(name) offsetof(struct fdtape, progs.name)
 #define LEAVE         PROGRAM(library_return)
+#define GO_LEAVE      PROGRAM(go_tls_return) /* at each RET: there are no return probes in Go (bpf/golang.h) */
 static const struct function functions[] = {
         {"EVP_KDF_derive", true, PROGRAM(kdf_enter), PROGRAM(kdf_return), NULL},
         {"EVP_PKEY_CTX_ctrl", true, PROGRAM(pkey_ctrl_enter), 0, "EVP_KDF_derive"},
@@ -102,6 +104,8 @@ static const struct function functions[] = {
         {"nettle_hkdf_expand", true, PROGRAM(hkdf_enter), PROGRAM(hkdf_return), NULL},
         {"_gnutls_prf_raw", true, PROGRAM(prf_enter), 0, NULL},
         {"crypto/tls.(*Config).writeKeyLog", true, PROGRAM(go_key_log), 0, NULL},
+        {"HKDF_expand", true, PROGRAM(boring_hkdf_enter), PROGRAM(boring_hkdf_return), NULL},
+        {"CRYPTO_tls1_prf", true, PROGRAM(boring_prf_enter), 0, NULL},
         {"SSL_read", false, PROGRAM(ssl_read), LEAVE, NULL},
         {"SSL_read_ex", false, PROGRAM(ssl_read_ex), LEAVE, NULL},
         {"SSL_peek", false, PROGRAM(ssl_peek), LEAVE, NULL},
@@ -128,6 +132,9 @@ static const struct function functions[] = {
         {"PR_Recv", false, PROGRAM(pr_recv), LEAVE, NULL},
         {"PR_Send", false, PROGRAM(pr_send), LEAVE, NULL},
         {"PR_Close", false, PROGRAM(library_free), 0, NULL},
+        {"crypto/tls.(*Conn).Read", false, PROGRAM(go_tls_read), GO_LEAVE, NULL},
+        {"crypto/tls.(*Conn).Write", false, PROGRAM(go_tls_write), GO_LEAVE, NULL},
+        {"crypto/tls.(*Conn).Close", false, PROGRAM(go_tls_close), 0, NULL},
 };
 #define N_FUNCTIONS (sizeof functions / sizeof *functions)
 
@@ -528,6 +535,22 @@ static int attach_inners(struct probes *p, const char *path, uint64_t *offsets)
 	return n;
 }
 
+/* A Go function: a probe at each RET, and one at the entry. 1, or -errno; 0: where it returns can't be told. */
+static int attach_go(struct probes *p, const struct function *f, const char *path, uint64_t offset)
+{
+	struct returns returns;
+	uint64_t end;
+	int error = 0;
+
+	if (symbols_go_end(path, offset, &end) != 0 || returns_find(path, offset, end, &returns) != 0)
+		return 0;
+	for (size_t i = 0; i < returns.n && !error; i++)
+		error = attach_one(p, f->leave, false, path, returns.ret[i]);
+	if (!error)
+		error = attach_one(p, f->enter, false, path, returns.entry);
+	return error ? error : 1;
+}
+
 static int attach_functions(struct probes *p, const char *path, uint64_t *offsets)
 {
 	int error = 0, n = p->calls ? attach_inners(p, path, offsets) : 0;
@@ -540,6 +563,13 @@ static int attach_functions(struct probes *p, const char *path, uint64_t *offset
 		if (!offsets[i] || !(f->keys ? p->keys : p->calls) || (f->unless && has_function(offsets, f->unless)))
 			continue;
 		/* The return first: a call that is in progress must not be begun and never ended. */
+		if (f->leave == GO_LEAVE) {
+			int attached = attach_go(p, f, path, offsets[i]);
+
+			error = attached < 0 ? attached : 0;
+			n += attached > 0;
+			continue;
+		}
 		if (f->leave)
 			error = attach_one(p, f->leave, true, path, offsets[i]);
 		if (!error)

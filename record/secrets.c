@@ -113,14 +113,14 @@ static bool parse_hkdf_label(const uint8_t *info, size_t len, struct hkdf_label 
 	return true;
 }
 
-static bool from_hkdf(const struct probe_key *key, struct fdtape_secret *secret)
+static bool from_hkdf(const struct probe_key *key, const char *source, struct fdtape_secret *secret)
 {
 	struct hkdf_label label;
 
 	if (!parse_hkdf_label(key->id, key->id_len, &label) || !label.context_len || !key->value_len ||
 	    !(secret->label = keylog_label(label.label, label.label_len)))
 		return false;
-	secret->source = "nettle_hkdf_expand";
+	secret->source = source;
 	secret->id_kind = FDTAPE_SECRET_ID_TRANSCRIPT;
 	secret->id = label.context;
 	secret->id_len = label.context_len;
@@ -128,7 +128,7 @@ static bool from_hkdf(const struct probe_key *key, struct fdtape_secret *secret)
 }
 
 /* "key expansion": server_random, then client_random (RFC 5246, 6.3). */
-static bool from_prf(const struct probe_key *key, struct fdtape_secret *secret)
+static bool from_prf(const struct probe_key *key, const char *source, struct fdtape_secret *secret)
 {
 	static const char expansion[] = "key expansion";
 
@@ -136,7 +136,7 @@ static bool from_prf(const struct probe_key *key, struct fdtape_secret *secret)
 	    key->id_len != 2 * RANDOM_LEN || key->value_len != MASTER_LEN)
 		return false;
 	secret->label = "CLIENT_RANDOM";
-	secret->source = "_gnutls_prf_raw";
+	secret->source = source;
 	secret->id_kind = FDTAPE_SECRET_ID_CLIENT_RANDOM;
 	secret->id = key->id + RANDOM_LEN;
 	secret->id_len = RANDOM_LEN;
@@ -169,11 +169,15 @@ bool secrets_from_key(const struct probe_key *key, struct secrets_text *text, st
 		return false; /* cut: longer than anything of TLS is */
 	switch (key->source) {
 	case PROBE_KEY_HKDF:
-		return from_hkdf(key, secret);
+		return from_hkdf(key, "nettle_hkdf_expand", secret);
 	case PROBE_KEY_PRF:
-		return from_prf(key, secret);
+		return from_prf(key, "_gnutls_prf_raw", secret);
 	case PROBE_KEY_GO:
 		return from_go(key, text, secret);
+	case PROBE_KEY_BORING_HKDF:
+		return from_hkdf(key, "HKDF_expand", secret);
+	case PROBE_KEY_BORING_PRF:
+		return from_prf(key, "CRYPTO_tls1_prf", secret);
 	}
 	return false;
 }

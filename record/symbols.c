@@ -101,16 +101,17 @@ static uint64_t relocated(Elf *elf, uint64_t address)
 	return 0;
 }
 
-static int search_go(Elf *elf, const char *const *names, size_t n, uint64_t *offsets)
+/* The table, and where the code begins; NULL: there is none. */
+static const Elf_Data *go_table(Elf *elf, uint64_t *text)
 {
-	uint64_t table_address = 0, text = 0, addresses[SYMBOLS_MAX];
+	uint64_t table_address = 0;
 	Elf_Data *table = NULL;
 	Elf_Scn *section = NULL;
 	size_t strings;
-	int found = 0;
 
+	*text = 0;
 	if (elf_getshdrstrndx(elf, &strings) != 0)
-		return 0;
+		return NULL;
 	while ((section = elf_nextscn(elf, section))) {
 		GElf_Shdr header;
 		const char *name;
@@ -118,17 +119,28 @@ static int search_go(Elf *elf, const char *const *names, size_t n, uint64_t *off
 		if (!gelf_getshdr(section, &header) || !(name = elf_strptr(elf, strings, header.sh_name)))
 			continue;
 		if (strcmp(name, ".text") == 0)
-			text = header.sh_addr;
+			*text = header.sh_addr;
 		if (strcmp(name, ".gopclntab") == 0 || strcmp(name, ".data.rel.ro.gopclntab") == 0) {
 			table = elf_rawdata(section, NULL);
 			table_address = header.sh_addr;
 		}
 	}
 	if (!table || !table->d_buf || !gotable_magic(table->d_buf, table->d_size))
-		return 0;
+		return NULL;
 	/* Of a program that can lie anywhere, the start of the code is told by a relocation. */
 	if (relocated(elf, table_address + GOTABLE_TEXT_AT))
-		text = relocated(elf, table_address + GOTABLE_TEXT_AT);
+		*text = relocated(elf, table_address + GOTABLE_TEXT_AT);
+	return table;
+}
+
+static int search_go(Elf *elf, const char *const *names, size_t n, uint64_t *offsets)
+{
+	uint64_t text, addresses[SYMBOLS_MAX];
+	const Elf_Data *table = go_table(elf, &text);
+	int found = 0;
+
+	if (!table)
+		return 0;
 	gotable_find(table->d_buf, table->d_size, text, names, n, addresses);
 	for (size_t i = 0; i < n; i++) {
 		if (!addresses[i] || offsets[i])
@@ -178,6 +190,61 @@ out:
 	elf_end(elf);
 	close(fd);
 	return result;
+}
+
+/* ---- a function's end -------------------------------------------------------------------------------------------- */
+
+/* The address of what is loaded from a file offset; 0: no code is. */
+static uint64_t address_of(Elf *elf, uint64_t offset)
+{
+	size_t n = 0;
+	GElf_Phdr segment;
+
+	elf_getphdrnum(elf, &n);
+	for (size_t i = 0; i < n; i++)
+		if (gelf_getphdr(elf, (int)i, &segment) && segment.p_type == PT_LOAD && segment.p_flags & PF_X &&
+		    offset >= segment.p_offset && offset - segment.p_offset < segment.p_filesz)
+			return offset - segment.p_offset + segment.p_vaddr;
+	return 0;
+}
+
+/* Of the symbol that begins at an address; 0: there is none. */
+static uint64_t symbol_end(Elf *elf, uint64_t address)
+{
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(elf, section))) {
+		Elf_Data *data;
+		GElf_Shdr header;
+		GElf_Sym symbol;
+
+		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_SYMTAB || !header.sh_entsize)
+			continue;
+		data = elf_getdata(section, NULL);
+		for (size_t s = 0; data && s < header.sh_size / header.sh_entsize; s++)
+			if (gelf_getsym(data, (int)s, &symbol) && GELF_ST_TYPE(symbol.st_info) == STT_FUNC &&
+			    symbol.st_value == address && symbol.st_size)
+				return address + symbol.st_size;
+	}
+	return 0;
+}
+
+int symbols_go_end(const char *path, uint64_t offset, uint64_t *end)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	Elf *elf = fd >= 0 ? open_elf(fd) : NULL;
+	uint64_t address = elf ? address_of(elf, offset) : 0, after = 0, text;
+	const Elf_Data *table = address ? go_table(elf, &text) : NULL;
+
+	if (table)
+		after = gotable_end(table->d_buf, table->d_size, text, address);
+	if (address && !after)
+		after = symbol_end(elf, address);
+	elf_end(elf);
+	if (fd >= 0)
+		close(fd);
+	*end = offset + (after - address);
+	return after > address ? 0 : -ENOENT;
 }
 
 /* ---- functions that are told of --------------------------------------------------------------------------------- */

@@ -25,6 +25,10 @@ int symbols_find(const char *path, const char *const *names, size_t n, uint64_t 
 int symbols_read(const char *symbols, const char *path, const char *const *names, size_t n, uint64_t *offsets,
                  char *message, size_t size);
 
+/* Where the function of a Go program ends that begins at an offset in the file, padding included: what the next one
+ * begins with, by Go's table or else by .symtab. 0, or -ENOENT. */
+int symbols_go_end(const char *path, uint64_t offset, uint64_t *end);
+
 /* The file's GNU build id (the note NT_GNU_BUILD_ID) in hex; "": it has none. 0, or -ENOENT: it can't be read, or is
  * another one than `inode` (0: whichever it is). */
 #define SYMBOLS_BUILD_ID_MAX 129 /* 64 bytes, and the NUL */

@@ -132,14 +132,16 @@ static void find_tls_library(void *context, const char *path, const char *seen)
 /* The file that a process' TLS calls are served from: its libssl, or itself if it is linked in. */
 static const char *tls_library(struct process *p, uint32_t library)
 {
-	static const char *const names[PROBE_LIBRARIES] = {"libssl", "libgnutls", "libssl3"};
+	static const char *const names[PROBE_LIBRARIES] = {"libssl", "libgnutls", "libssl3",
+	                                                   NULL}; /* Go: always itself */
 	struct library_search search = {.path = ""};
 
 	if (library >= PROBE_LIBRARIES)
 		return "";
 	if (!p->tls_library[library]) {
 		search.name = names[library];
-		libraries_of_process((pid_t)p->pid, find_tls_library, &search);
+		if (search.name)
+			libraries_of_process((pid_t)p->pid, find_tls_library, &search);
 		p->tls_library[library] = strdup(*search.path ? search.path : p->exe);
 	}
 	return p->tls_library[library] ? p->tls_library[library] : "";

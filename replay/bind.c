@@ -15,6 +15,10 @@
  * - *SSL_set_fd*, when the fd's bytes are TLS.
  * - *Lengths* (bind_lengths.c), when nothing else tells.
  *
+ * A goroutine goes on in whichever thread there is, and that one serves others meanwhile. So Go's calls say themselves
+ * which flow they work on, where the recorder could tell; where not, nesting counts only if all of it is one socket's.
+ * And what a thread did within such a call, a secret that it derived or another object's call, says nothing.
+ *
  * What an object delivered before it was bound is held a while (flow.c) and goes to the socket then.
  *
  * A binding holds for later calls that need no system call, because the library had the bytes in its buffer. It ends
@@ -111,9 +115,14 @@ static struct thread *thread_of(struct play_section *section, uint32_t tid)
 	return thread;
 }
 
+static bool is_of_goroutine(const struct fdtape_event *event)
+{
+	return event->call >= FDTAPE_CALL_GO_TLS_READ;
+}
+
 void bind_remember(struct play_section *section, const struct fdtape_event *event)
 {
-	struct thread *thread = thread_of(section, event->tid);
+	struct thread *thread = is_of_goroutine(event) ? NULL : thread_of(section, event->tid);
 
 	if (thread && !(event->flags & (FDTAPE_EVENT_NO_START | FDTAPE_EVENT_PENDING)))
 		thread->calls[thread->n++ % CALLS] =
@@ -211,7 +220,7 @@ static void take_secrets(struct flow *library, const struct fdtape_event *event)
 	struct thread *thread = map_get(&library->section->threads, event->tid);
 	struct derived *d;
 
-	if (!thread || event->flags & (FDTAPE_EVENT_NO_START | FDTAPE_EVENT_PENDING))
+	if (!thread || is_of_goroutine(event) || event->flags & (FDTAPE_EVENT_NO_START | FDTAPE_EVENT_PENDING))
 		return;
 	for (size_t i = 0; i < SECRETS; i++) {
 		struct thread_secret *secret = &thread->secrets[i];
@@ -302,6 +311,15 @@ static bool is_anothers(const struct thread *thread, const struct thread_call *c
 	return false;
 }
 
+/* The flow that the call says it works on; NULL: it doesn't say, or that is none that can carry TLS. */
+static struct flow *find_told(const struct flow *library, const struct fdtape_event *event)
+{
+	int arg = is_of_goroutine(event) ? fdtape_call_flow_arg(event->call) : -1;
+	struct flow *flow = arg >= 0 && event->arg[arg] ? map_get(&library->section->flows, event->arg[arg]) : NULL;
+
+	return flow && flow->tls && flow->pub.def.pid == event->pid && tls_stack_may_be_tls(flow->tls, 0) ? flow : NULL;
+}
+
 /* The socket that the library call did its input or output on; NULL: none that qualifies. */
 static struct flow *find_nested(const struct flow *library, const struct fdtape_event *event, unsigned *depth)
 {
@@ -326,6 +344,8 @@ static struct flow *find_nested(const struct flow *library, const struct fdtape_
 		}
 		if (!flow || !flow->tls || flow->pub.def.pid != event->pid || !tls_stack_may_be_tls(flow->tls, at))
 			continue;
+		if (best && best != flow && is_of_goroutine(event))
+			return NULL;
 		score = (call->dir == event->dir) + 2 * tls_stack_is_tls(flow->tls, at);
 		if (score > best_score) {
 			best = flow;
@@ -370,7 +390,9 @@ void bind_library(struct flow *library, const struct fdtape_event *event, const 
 		library->proved = true;
 		return;
 	}
-	socket = find_nested(library, event, &depth);
+	socket = find_told(library, event);
+	if (!socket)
+		socket = find_nested(library, event, &depth);
 	if (!socket && !bound && event->bytes > 0)
 		socket = find_wanted(library);
 	if (socket && (socket != bound || depth != library->depth))

@@ -4,7 +4,7 @@
  *
  * A flow has two lanes, one for each direction. On a socket's lane, bytes pass these stations:
  *
- *     call -> assembly (order, holes) -> wire() -> tls_stack (verdict, decryption) -> plain() -> http1
+ *     call -> assembly (order, holes) -> wire() -> tls_stack (verdict, decryption) -> plain() -> protos
  *                                                      ^
  *       library calls of a flow that is bound to it ---'
  *
@@ -79,28 +79,89 @@ static void tell(const struct lane *lane, tell_piece *callback, uint64_t offset,
 
 /* ---- messages --------------------------------------------------------------------------------------------------- */
 
-static void on_http(void *context, const struct http_exchange *exchange)
+/* May a message be told that was begun, answered and ended at these times (0: not seen)? Then its flow has been. */
+static bool message_shown(struct flow *flow, uint64_t start, uint64_t answer, uint64_t end)
+{
+	struct player *p = player_of(flow);
+	uint64_t from = start ? start : answer;
+
+	if (!flow->chosen || p->stop || !play_in_time(p, from, end > from ? end : from))
+		return false;
+	flow_tell(flow);
+	return !p->stop;
+}
+
+static void on_http(void *context, const struct http_exchange *x)
 {
 	struct flow *flow = context;
 	struct player *p = player_of(flow);
-	uint64_t from = exchange->start ? exchange->start : exchange->first_byte,
-	         to = exchange->end > from ? exchange->end : from;
 
-	if (!flow->chosen || p->stop || !play_in_time(p, from, to))
-		return;
-	flow_tell(flow);
-	if (p->sink.http && !p->stop)
-		p->stop = p->sink.http(p->sink.context, &flow->pub, exchange);
+	if (message_shown(flow, x->start, x->first_byte, x->end))
+		p->stop = p->sink.http(p->sink.context, &flow->pub, x);
+}
+
+static void on_websocket(void *context, const struct websocket_message *message)
+{
+	struct flow *flow = context;
+	struct player *p = player_of(flow);
+
+	if (message_shown(flow, message->start, message->start, message->end))
+		p->stop = p->sink.websocket(p->sink.context, &flow->pub, message);
+}
+
+static void on_sql(void *context, const struct sql_command *command)
+{
+	struct flow *flow = context;
+	struct player *p = player_of(flow);
+
+	if (message_shown(flow, command->start, command->first_byte, command->end))
+		p->stop = p->sink.sql(p->sink.context, &flow->pub, command);
+}
+
+static void on_dns(void *context, const struct dns_exchange *x)
+{
+	struct flow *flow = context;
+	struct player *p = player_of(flow);
+
+	if (message_shown(flow, x->start, x->end, x->end))
+		p->stop = p->sink.dns(p->sink.context, &flow->pub, x);
+}
+
+/* The flow's plaintext goes to the protocols, if anybody asks for messages and the flow may carry any. */
+static int feed_protos(struct flow *flow, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
+{
+	const struct player_sink *sink = &player_of(flow)->sink;
+	const struct fdtape_flow *def = &flow->pub.def;
+
+	if (!flow->protos) {
+		const struct proto_flow about = {.preopened = def->flags & FDTAPE_FLOW_PREOPENED,
+		                                 .datagrams = !flow->tls && def->kind == FDTAPE_KIND_SOCKET,
+		                                 .tls = &flow->pub.tls};
+		const struct proto_sink own = {.context = flow,
+		                               .http = sink->http ? on_http : NULL,
+		                               .websocket = sink->websocket ? on_websocket : NULL,
+		                               .sql = sink->sql ? on_sql : NULL,
+		                               .dns = sink->dns ? on_dns : NULL};
+
+		if (!own.http && !own.websocket && !own.sql && !own.dns)
+			return 0;
+		if (!flow->tls && def->kind != FDTAPE_KIND_LIBRARY && def->proto != FDTAPE_PROTO_UDP)
+			return 0;
+		flow->protos = protos_open(&about, &own);
+		if (!flow->protos)
+			return -1;
+	}
+	return protos_feed(flow->protos, dir, data, len, stamp);
 }
 
 /* What is told from here on is another conversation, or nothing at all. */
 static void end_messages(struct flow *flow, bool closed)
 {
-	if (!flow->http)
+	if (!flow->protos)
 		return;
-	fail(flow, proto_http1.finish(flow->http, closed));
-	proto_http1.free(flow->http);
-	flow->http = NULL;
+	fail(flow, protos_finish(flow->protos, closed));
+	protos_free(flow->protos);
+	flow->protos = NULL;
 }
 
 /* A piece of what was meant; `secret`: TLS protected it. */
@@ -113,20 +174,7 @@ static void give_plain(struct lane *lane, const uint8_t *data, uint64_t len, con
 	if (data && secret)
 		flow->pub.traffic[lane->dir].plaintext += len;
 	tell(lane, player_of(flow)->sink.plain, offset, data, len, stamp);
-	if (!flow->http) {
-		const struct proto_flow about = {.preopened = flow->pub.def.flags & FDTAPE_FLOW_PREOPENED,
-		                                 .tls = &flow->pub.tls};
-		const struct proto_sink sink = {.context = flow, .http = on_http};
-
-		if (!flow->tls && flow->pub.def.kind != FDTAPE_KIND_LIBRARY)
-			return;
-		flow->http = proto_http1.open(&about, &sink);
-		if (!flow->http) {
-			fail(flow, -1);
-			return;
-		}
-	}
-	fail(flow, proto_http1.feed(flow->http, lane->dir, data, len, stamp));
+	fail(flow, feed_protos(flow, lane->dir, data, len, stamp));
 }
 
 /* ---- from tls_stack --------------------------------------------------------------------------------------------- */
@@ -457,8 +505,7 @@ static void flow_free(struct flow *flow)
 			free(held);
 		assembly_release(&flow->lane[dir].assembly);
 	}
-	if (flow->http)
-		proto_http1.free(flow->http);
+	protos_free(flow->protos);
 	tls_stack_free(flow->tls);
 	flow_peers_release(&flow->peers);
 	process_release(flow->process);

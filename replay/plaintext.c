@@ -6,6 +6,9 @@
  * byte, and only where the wire is lost (no secret, a hole) do the calls go on in its place. Both count their bytes
  * from the connection's beginning, so an offset means the same in both.
  *
+ * A flow without calls has only the wire, and goes on with it behind a hole. Once the hole's length was not known the
+ * wire is *adrift*: what it gives is true, but calls that are heard of later have no place in it.
+ *
  * Mostly the wire is ahead: read(2) returned before SSL_read() did. Its bytes are kept until the calls have caught up,
  * within bounds. Where a call is ahead (the wire's order is not clear yet), it waits for the wire.
  */
@@ -137,7 +140,7 @@ static int keep(struct plaintext *p, const uint8_t *data, size_t len)
 
 	if (p->calls_known)
 		p->forgets = false;
-	if (p->forgets)
+	if (p->forgets || p->adrift)
 		return 0;
 	if (p->recent.len + len > most) {
 		buffer_release(&p->recent);
@@ -152,18 +155,33 @@ int plaintext_wire(struct plaintext *p, const uint8_t *data, uint64_t len, const
                    assembly_emit *emit, void *context)
 {
 	uint64_t at = p->offset;
+	bool alone = !p->calls_known || p->adrift; /* the wire goes on behind a hole, since no calls do in its place */
 
+	if (!data && len > 0 && alone) {
+		p->recent.len = 0;
+		p->offset += len;
+		emit(context, at, NULL, len, stamp);
+		return 0;
+	}
 	if (!data) {
 		p->wire_lost = true;
-		if (p->offset > 0 && !p->calls_known && !p->hole_told) {
+		if (p->offset > 0 && alone && !p->hole_told) {
 			p->hole_told = true;
 			emit(context, p->offset, NULL, 0, stamp);
 		}
 		settle(p, emit, context);
 		return 0;
 	}
-	if (p->wire_lost)
+	if (p->wire_lost && (!alone || p->from_calls > 0))
 		return 0;
+	if (p->wire_lost) {
+		p->wire_lost = false;
+		p->adrift = true;
+		p->recent.len = 0;
+		if (!p->hole_told)
+			emit(context, p->offset, NULL, 0, stamp);
+		p->hole_told = false;
+	}
 	if (keep(p, data, len) < 0)
 		return -1;
 	p->offset += len;
@@ -181,6 +199,8 @@ int plaintext_calls(struct plaintext *p, uint64_t offset, const uint8_t *data, u
 	if (len > UINT64_MAX - offset)
 		return 0;
 	p->called += data ? len : 0;
+	if (p->adrift)
+		return 0;
 	if (p->wire_lost || offset + len <= p->offset) {
 		if (data)
 			compare(p, offset, data, len);

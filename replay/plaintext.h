@@ -13,6 +13,7 @@ struct plaintext_call;
 struct plaintext {        /* all zero: at the beginning */
 	uint64_t offset;  /* given so far */
 	bool wire_lost;   /* the wire tells nothing more */
+	bool adrift;      /* it went on behind a hole of unknown length: offsets are no more the connection's */
 	bool calls_known; /* library calls are bound to this flow */
 	bool hole_told;
 	bool differs;        /* a byte of a call was not what the wire decrypted to */
@@ -26,7 +27,7 @@ struct plaintext {        /* all zero: at the beginning */
 	uint64_t waiting_bytes;
 };
 
-/* The wire's next bytes; data NULL: it is lost from here on. 0, or -1 without memory. */
+/* The wire's next bytes; data NULL: a hole, of unknown length if len is 0. 0, or -1 without memory. */
 int plaintext_wire(struct plaintext *p, const uint8_t *data, uint64_t len, const struct stamp *stamp,
                    assembly_emit *emit, void *context);
 /* What a call delivered, from this offset of the plaintext on, in order; data NULL: a hole. 0 or -1. */

@@ -15,7 +15,10 @@
 
 #include <fdtape/reader.h>
 
-#include "replay/http.h"
+#include "replay/proto/dns.h"
+#include "replay/proto/http.h"
+#include "replay/proto/sql.h"
+#include "replay/proto/websocket.h"
 #include "replay/tls.h"
 
 struct player;
@@ -109,6 +112,10 @@ struct player_sink {
 	int (*plain)(void *context, struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
 	/* A request with its response, when both are complete or can't become it any more. */
 	int (*http)(void *context, struct player_flow *flow, const struct http_exchange *exchange);
+	/* A WebSocket message; a command to a database with its answer; a DNS query with its response. */
+	int (*websocket)(void *context, struct player_flow *flow, const struct websocket_message *message);
+	int (*sql)(void *context, struct player_flow *flow, const struct sql_command *command);
+	int (*dns)(void *context, struct player_flow *flow, const struct dns_exchange *exchange);
 	/* A TLS secret, bound to its connection: one line of SSLKEYLOGFILE. Told once for each (client_random, label). */
 	int (*key)(void *context, const struct player_flow *flow, const struct tls_key *key);
 	/* The same for a connection that was not chosen; for a sink that must leave it out. */

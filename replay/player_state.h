@@ -10,7 +10,7 @@
 #include "replay/flow_peers.h"
 #include "map.h"
 #include "replay/player.h"
-#include "replay/proto.h"
+#include "replay/proto/proto.h"
 #include "replay/timeline.h"
 #include "replay/tls_stack.h"
 #include "replay/tls_store.h"
@@ -61,8 +61,8 @@ struct flow {
 	char *library; /* tls.library */
 	struct lane lane[2];
 	struct flow_peers peers;
-	struct tls_stack *tls; /* NULL: not a byte stream */
-	void *http;
+	struct tls_stack *tls;          /* NULL: not a byte stream */
+	struct protos *protos;          /* NULL: nothing was carried yet, or nobody asks for messages */
 	uint64_t bound;                 /* library: id of the socket flow; 0: none */
 	unsigned depth;                 /* library: of the TLS that it is bound to; see tls_stack.h */
 	uint64_t wanted;                /* library: id of the socket flow that SSL_set_fd named; 0: none */

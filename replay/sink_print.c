@@ -208,11 +208,11 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 	if (x->method) {
 		cli_put_string(print->out, x->method);
 		fputc(' ', print->out);
-		if (x->authority && x->target[0] == '/')
+		if (x->authority && x->target && x->target[0] == '/')
 			cli_put_string(print->out, x->authority);
-		cli_put_string(print->out, x->target);
+		cli_put_string(print->out, x->target ? x->target : "(not decoded)");
 	} else {
-		fputs("request not seen", print->out);
+		fputs(x->request.seen ? "request not decoded" : "request not seen", print->out);
 	}
 	if (x->request.body_bytes > 0)
 		fprintf(print->out, " (%" PRIu64 " bytes)", x->request.body_bytes);

@@ -7,7 +7,7 @@
  * When the sequence number is not known (tls_seek()) many are tried, and the tag is the judge. For the suites of TLS 1.3
  * a trial seldom is a whole pass: their ciphers are stream ciphers, and the last byte of every plaintext is a content
  * type, or padding. So it is enough to make that one byte of the key stream, and to take the whole pass with the few
- * sequence numbers (one of 256) that give the byte which should be. In TLS 1.2 the nonce that GCM and CCM records carry is
+ * sequence numbers (one of 128) that give a byte which can be. In TLS 1.2 the nonce that GCM and CCM records carry is
  * mostly a counter, which tells how far it has come.
  */
 #include "replay/tls_crypt.h"
@@ -30,7 +30,7 @@ enum {
 
 	BATCH = 64,         /* sequence numbers that are looked at together */
 	SEEK_MAX = 1 << 20, /* sequence numbers in one search */
-	MANY = 256,
+	MANY = 8192,
 	TRIAL_COST = 512, /* of a trial, beside the bytes */
 };
 
@@ -529,13 +529,9 @@ static int open_stream(struct tls_opener *o)
 	EVP_CIPHER *cipher;
 	int result = -1;
 
-	if (o->stream)
+	if (o->stream || o->suite->mode == TLS_MODE_CHACHA20_POLY1305)
 		return 0;
-	cipher = EVP_CIPHER_fetch(NULL,
-	                          o->suite->mode == TLS_MODE_CHACHA20_POLY1305 ? "ChaCha20"
-	                          : o->suite->key_len == 16                    ? "AES-128-ECB"
-	                                                                       : "AES-256-ECB",
-	                          NULL);
+	cipher = EVP_CIPHER_fetch(NULL, o->suite->key_len == 16 ? "AES-128-ECB" : "AES-256-ECB", NULL);
 	o->stream = EVP_CIPHER_CTX_new();
 	if (cipher && o->stream && EVP_EncryptInit_ex2(o->stream, cipher, o->key, NULL, NULL) > 0) {
 		EVP_CIPHER_CTX_set_padding(o->stream, 0);
@@ -548,24 +544,65 @@ static int open_stream(struct tls_opener *o)
 	return result;
 }
 
+static uint32_t get_le32(const uint8_t *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint32_t rotate(uint32_t value, int by)
+{
+	return value << by | value >> (32 - by);
+}
+
+/* RFC 8439, 2.1. */
+static void quarter_round(uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
+{
+	*a += *b;
+	*d = rotate(*d ^ *a, 16);
+	*c += *d;
+	*b = rotate(*b ^ *c, 12);
+	*a += *b;
+	*d = rotate(*d ^ *a, 8);
+	*c += *d;
+	*b = rotate(*b ^ *c, 7);
+}
+
+/* One byte of a ChaCha20 block: RFC 8439, 2.3. libcrypto takes ten times as long to begin with a nonce. */
+static uint8_t chacha20_byte(const uint8_t key[static 32], uint32_t counter, const uint8_t nonce[static NONCE],
+                             size_t at)
+{
+	uint32_t first[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}, x[16];
+
+	for (int i = 0; i < 8; i++)
+		first[4 + i] = get_le32(key + 4 * i);
+	first[12] = counter;
+	for (int i = 0; i < 3; i++)
+		first[13 + i] = get_le32(nonce + 4 * i);
+	memcpy(x, first, sizeof x);
+	for (int i = 0; i < 10; i++) {
+		quarter_round(&x[0], &x[4], &x[8], &x[12]);
+		quarter_round(&x[1], &x[5], &x[9], &x[13]);
+		quarter_round(&x[2], &x[6], &x[10], &x[14]);
+		quarter_round(&x[3], &x[7], &x[11], &x[15]);
+		quarter_round(&x[0], &x[5], &x[10], &x[15]);
+		quarter_round(&x[1], &x[6], &x[11], &x[12]);
+		quarter_round(&x[2], &x[7], &x[8], &x[13]);
+		quarter_round(&x[3], &x[4], &x[9], &x[14]);
+	}
+	return (uint8_t)((x[at / 4] + first[at / 4]) >> 8 * (at % 4));
+}
+
 /* The key stream at byte `at` of the plaintext, for each of the sequence numbers: NIST SP 800-38D, 7.2; RFC 3610, 2.3;
  * RFC 8439, 2.4. */
 static int key_stream(struct tls_opener *o, const uint64_t *seq, size_t n, size_t at, uint8_t *out)
 {
-	uint8_t counter[BATCH * 16], blocks[BATCH * 16], zero[64] = {0}, key[64];
+	uint8_t counter[BATCH * 16], blocks[BATCH * 16], nonce[NONCE];
 	int done = 0;
 
 	if (o->suite->mode == TLS_MODE_CHACHA20_POLY1305) {
 		for (size_t i = 0; i < n; i++) {
-			uint32_t block = (uint32_t)(1 + at / 64);
-
-			for (int j = 0; j < 4; j++)
-				counter[j] = (uint8_t)(block >> 8 * j);
-			make_nonce(o, seq[i], counter + 4);
-			if (EVP_EncryptInit_ex2(o->stream, NULL, NULL, counter, NULL) <= 0 ||
-			    EVP_EncryptUpdate(o->stream, key, &done, zero, (int)(at % 64) + 1) <= 0)
-				return -1;
-			out[i] = key[at % 64];
+			make_nonce(o, seq[i], nonce);
+			out[i] = chacha20_byte(o->key, (uint32_t)(1 + at / 64), nonce, at % 64);
 		}
 		return 0;
 	}
@@ -591,34 +628,20 @@ static int key_stream(struct tls_opener *o, const uint64_t *seq, size_t n, size_
 	return 0;
 }
 
-/* What the last byte of the plaintext is looked for to be. */
-enum last_byte {
-	LAST_ANY,     /* a content type or padding */
-	LAST_DATA,    /* of many records only one of data is worth the search: the other kinds are few */
-	LAST_PADDING, /* who pads, pads nearly all */
-};
-
-static bool may_be_last(uint8_t byte, enum last_byte last)
+/* Data or padding; where only few are looked at, the other content types as well. */
+static bool may_be_last(uint8_t byte, bool many)
 {
-	switch (last) {
-	case LAST_DATA:
-		return byte == 23;
-	case LAST_PADDING:
-		return byte == 0;
-	case LAST_ANY:
-		break;
-	}
-	return byte == 0 || (byte >= 20 && byte <= 24);
+	return byte == 23 || byte == 0 || (!many && byte >= 20 && byte <= 24);
 }
 
 static int seek_by_last_byte(struct tls_opener *o, const struct tls_record *record, const struct tls_window *window,
-                             enum last_byte last, uint64_t *work, uint8_t *plain, uint8_t *type)
+                             uint64_t *work, uint8_t *plain, uint8_t *type)
 {
 	size_t overhead = o->suite->tag_len, at, n = 0, total = 0;
 	struct walk walk = {.window = *window};
-	uint64_t seq[BATCH], cost = o->suite->mode == TLS_MODE_CHACHA20_POLY1305 ? 1024 : 32;
+	uint64_t seq[BATCH], cost = o->suite->mode == TLS_MODE_CHACHA20_POLY1305 ? 512 : 32;
 	uint8_t stream[BATCH];
-	bool more = true;
+	bool more = true, many = window->to - window->from >= MANY;
 	int result;
 
 	if (record->len <= overhead || open_stream(o) < 0)
@@ -631,7 +654,7 @@ static int seek_by_last_byte(struct tls_opener *o, const struct tls_record *reco
 		if (!pay(work, cost * n) || key_stream(o, seq, n, at, stream) < 0)
 			return -1;
 		for (size_t i = 0; i < n; i++) {
-			if (!may_be_last(stream[i] ^ record->body[at], last))
+			if (!may_be_last(stream[i] ^ record->body[at], many))
 				continue;
 			if (!pay(work, record->len + TRIAL_COST))
 				return -1;
@@ -695,12 +718,8 @@ int tls_seek(struct tls_opener *o, const struct tls_record *record, const struct
 		walk.window.likely = window->to;
 	if (!is_aead(o))
 		return seek_cbc(o, record, &walk, work, plain, type);
-	if (is_told_by_last_byte(o) && window->to - window->from >= MANY) {
-		n = seek_by_last_byte(o, record, &walk.window, LAST_DATA, work, plain, type);
-		return n >= 0 ? n : seek_by_last_byte(o, record, &walk.window, LAST_PADDING, work, plain, type);
-	}
 	if (is_told_by_last_byte(o) && window->to != window->from)
-		return seek_by_last_byte(o, record, &walk.window, LAST_ANY, work, plain, type);
+		return seek_by_last_byte(o, record, &walk.window, work, plain, type);
 	if (o->explicit_len)
 		n = seek_by_nonce(o, record, window, work, plain, type);
 	for (size_t i = 0; n < 0 && i < SEEK_MAX && walk_next(&walk, &seq); i++) {

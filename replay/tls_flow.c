@@ -464,6 +464,9 @@ static int settle(struct tls_side *s)
 	const struct tls_framer_sink sink = framer_sink(s);
 	const struct tls_side *other = tls_other(s);
 
+	/* So does one that may begin within a record. */
+	if (s->flow->preopened && s->framer.state == TLS_FRAMER_NEW && s->framer.held.len == 0 && is_tls(other))
+		s->framer.state = TLS_FRAMER_BLIND;
 	if (s->framer.state != TLS_FRAMER_BLIND)
 		return 0;
 	if (is_tls(other))

@@ -97,6 +97,7 @@ struct tls_flow {
 	bool torn;          /* a part of it is missing: no transcript will be known that isn't by now */
 	bool authenticates; /* TLS 1.3: the client does, between data (RFC 8446, 4.6.2) */
 	bool guessing;      /* secrets, at the moment */
+	uint64_t work_limit[2];
 	enum tls_early early;
 	uint16_t version;         /* 0: not known */
 	struct tls_agreed agreed; /* suite (NULL: not known) and randoms are of TLS 1.3 as well */

@@ -18,21 +18,42 @@
 #include "replay/tls_flow_state.h"
 
 enum {
-	TRY_SECRETS = 64,        /* of a process, when the transcript is not known */
-	TRY_ALWAYS = 8,          /* so often all is tried; then each time that it was tried twice as often */
-	GENERATIONS = 3,         /* KeyUpdates in one hole */
-	PREOPENED_WINDOW = 4096, /* records before a flow's first byte, when nothing is known of them */
-	WORK_BYTE = 16,          /* bytes that may be decrypted in vain for each byte of TLS that is played */
-	WORK_SCAN = 16384,       /* what it costs to look for a process' secrets */
-	WORK_OPENER = 16384,     /* what it costs to derive keys */
+	TRY_SECRETS = 64,           /* of a process, when the transcript is not known */
+	TRY_ALWAYS = 8,             /* so often all is tried; then each time that it was tried twice as often */
+	GENERATIONS = 3,            /* KeyUpdates in one hole */
+	PREOPENED_WINDOW = 1 << 16, /* records before a flow's first byte, when nothing is known of them */
+	SUITES = 4,                 /* of TLS 1.3 that have secrets of one length */
+	WORK_BYTE = 16,             /* bytes that may be decrypted in vain for each byte of TLS that is played */
+	WORK_SHARE = 8,             /* the part of what is left that is spent for one record at most */
+	WORK_SCAN = 16384,          /* what it costs to look for a process' secrets */
+	WORK_OPENER = 16384,        /* what it costs to derive keys */
 };
 static const uint64_t work_start = UINT64_C(4) << 30;
 
-static uint64_t work_left(const struct tls_flow *t)
+/* All that may still be spent. */
+static uint64_t work_earned(const struct tls_flow *t)
 {
 	uint64_t earned = work_start + t->store->work_earned * WORK_BYTE, done = t->store->work_done[t->guessing];
 
 	return earned > done ? earned - done : 0;
+}
+
+/* Of that, what may be spent for the record at hand: no record takes all. */
+static uint64_t work_left(const struct tls_flow *t)
+{
+	uint64_t earned = work_earned(t), limit = t->work_limit[t->guessing], done = t->store->work_done[t->guessing],
+	         left = limit > done ? limit - done : 0;
+
+	return left < earned ? left : earned;
+}
+
+static void allow_work(struct tls_flow *t)
+{
+	for (int i = 0; i < 2; i++) {
+		t->guessing = i;
+		t->work_limit[i] = t->store->work_done[i] + work_earned(t) / WORK_SHARE;
+	}
+	t->guessing = false;
 }
 
 static bool is_time_to_try(uint64_t tried)
@@ -172,6 +193,12 @@ static bool is_wider(const struct tls_window *w, uint64_t reach)
 	return (w->likely > reach && w->from < w->likely - reach) || (w->to > w->likely && w->to - w->likely > reach);
 }
 
+/* Was the connection open before recording began, and nothing of this side is known yet? */
+static bool is_of_the_middle(const struct tls_side *s)
+{
+	return s->flow->preopened && s->typical == 0;
+}
+
 /* The window of keys whose first record may be missing as well. */
 static struct tls_window window_anew(const struct tls_side *s)
 {
@@ -182,6 +209,8 @@ static struct tls_window window_anew(const struct tls_side *s)
 		w.to = m->most;
 		w.likely = s->opener ? 0 : m->likely;
 	}
+	if (is_of_the_middle(s) && is_time_to_try(m->tried) && w.to < PREOPENED_WINDOW)
+		w.to = PREOPENED_WINDOW;
 	return w;
 }
 
@@ -231,30 +260,14 @@ static bool try_secret(struct tls_side *s, const struct tls_suite *suite, const 
 	return true;
 }
 
-/* Tries a secret with the suite, or with any that has secrets of its length. */
-static bool try_suites(struct tls_side *s, const struct tls_suite *suite, const struct tls_secret *secret,
-                       unsigned updates, const struct tls_window *window, const struct tls_record *record,
-                       struct tls_opened *to)
-{
-	struct tls_flow *t = s->flow;
-	const struct tls_suite *one = suite ? suite : tls_suite_by_secret(secret->value_len, 0);
-
-	for (size_t i = 1; one; one = suite ? NULL : tls_suite_by_secret(secret->value_len, i++))
-		if (try_secret(s, one, secret->value, secret->value_len, updates, window, record, to)) {
-			t->agreed.suite = one;
-			t->info->cipher = one->number;
-			return true;
-		}
-	return false;
-}
-
-/* The handshake's hash will never be known: the process' latest secrets, one after the other. */
-static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool client, enum tls_epoch epoch,
-                       unsigned updates, const struct tls_window *window, const struct tls_record *record,
-                       struct tls_opened *to)
+/* The handshake's hash will never be known: the process' latest secrets, one after the other. Where the suite is not
+ * known either: the nth that has secrets of their length. */
+static bool try_recent(struct tls_side *s, size_t nth, bool client, enum tls_epoch epoch, unsigned updates,
+                       const struct tls_window *window, const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
 	const char *label = label_of(client, epoch);
+	const struct tls_suite *suite;
 	struct tls_secret *secret;
 	size_t cursor = 0;
 	bool opened = false;
@@ -264,9 +277,12 @@ static bool try_recent(struct tls_side *s, const struct tls_suite *suite, bool c
 		secret = tls_store_recent(t->store, t->pid, label, &cursor);
 		if (!secret)
 			break;
-		opened = try_suites(s, suite, secret, updates, window, record, to);
+		suite = t->agreed.suite ? t->agreed.suite : tls_suite_by_secret(secret->value_len, nth);
+		opened = suite && try_secret(s, suite, secret->value, secret->value_len, updates, window, record, to);
 		if (opened) {
 			s->epoch = epoch;
+			t->agreed.suite = suite;
+			t->info->cipher = suite->number;
 			adopt(t, secret, epoch);
 		}
 	}
@@ -396,8 +412,8 @@ static void know(struct tls_side *s, bool client)
 }
 
 /* Any secret of the process, for either role and any epoch and generation. */
-static bool try_anything(struct tls_side *s, const struct tls_window *window, const struct tls_record *record,
-                         struct tls_opened *to)
+static bool try_anything(struct tls_side *s, size_t nth, const struct tls_window *window,
+                         const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
 
@@ -405,9 +421,8 @@ static bool try_anything(struct tls_side *s, const struct tls_window *window, co
 		for (int client = 1; client >= 0; client--) {
 			if (t->have_client && tls_is_client(s) != client)
 				continue;
-			if (try_recent(s, t->agreed.suite, client, APPLICATION, updates, window, record, to) ||
-			    (updates == 0 &&
-			     try_recent(s, t->agreed.suite, client, NEGOTIATION, 0, window, record, to))) {
+			if (try_recent(s, nth, client, APPLICATION, updates, window, record, to) ||
+			    (updates == 0 && try_recent(s, nth, client, NEGOTIATION, 0, window, record, to))) {
 				know(s, client);
 				return true;
 			}
@@ -418,18 +433,17 @@ static bool try_anything(struct tls_side *s, const struct tls_window *window, co
 static enum tls_opening open_unknown(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
-	struct tls_window all = window_anew(s);
+	const struct tls_window all = window_anew(s);
 	bool try_all = is_time_to_try(s->attempts++);
 
 	to->why = TLS_EVIDENCE_NO_KEYS;
-	if (t->preopened && all.to < PREOPENED_WINDOW)
-		all.to = PREOPENED_WINDOW;
 	for (size_t i = 0; try_all && i < N_REACHES; i++) {
 		struct tls_window window = all;
 
 		narrow(&window, reaches[i]);
-		if (try_anything(s, &window, record, to))
-			return TLS_OPENED;
+		for (size_t nth = 0; nth < (t->agreed.suite ? 1 : SUITES); nth++)
+			if (try_anything(s, nth, &window, record, to))
+				return TLS_OPENED;
 		try_all = is_wider(&all, reaches[i]);
 	}
 	/* A connection that began before the tape did has no secret that is yet to come. */
@@ -445,7 +459,7 @@ static bool try_epochs(struct tls_side *s, const struct tls_window *window, bool
 	bool client = tls_is_client(s);
 	enum tls_epoch from = s->opener ? s->epoch + 1 : s->epoch;
 
-	for (unsigned updates = 0; updates <= (s->missing.open ? GENERATIONS : 0); updates++)
+	for (unsigned updates = 0; updates <= (s->missing.open || is_of_the_middle(s) ? GENERATIONS : 0); updates++)
 		for (enum tls_epoch e = updates ? APPLICATION : from; e < EPOCHS; e++) {
 			const char *label = label_of(client, e);
 			struct tls_secret *secret = label ? find_secret(t, e, label) : NULL;
@@ -456,7 +470,7 @@ static bool try_epochs(struct tls_side *s, const struct tls_window *window, bool
 				opened = try_secret(s, suite, secret->value, secret->value_len, updates, window, record,
 				                    to);
 			} else if (label && try_all) {
-				opened = try_recent(s, suite, client, e, updates, window, record, to);
+				opened = try_recent(s, 0, client, e, updates, window, record, to);
 			}
 			if (opened) {
 				s->epoch = e;
@@ -524,7 +538,9 @@ enum tls_opening tls_keys_open(struct tls_side *s, const struct tls_record *reco
 		to->len = tls_open(s->opener, record, to->plain, &to->type);
 		if (to->len >= 0)
 			return TLS_OPENED;
-	} else if (s->opener) {
+	}
+	allow_work(s->flow);
+	if (s->opener && s->missing.open) {
 		const struct tls_window window = window_from(s, next = tls_opener_seq(s->opener));
 
 		if (try_opener(s, s->opener, &window, record, to)) {

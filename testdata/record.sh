@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# testdata/record.sh [NAME...]: records the fixtures anew, from real programs (root; nginx, curl, dig). A fixture that was
+# testdata/record.sh [NAME...]: records the fixtures anew, from real programs (root; nginx, curl, dig, nghttp2,
+# PostgreSQL, MariaDB, Redis, Python's websockets). A fixture that was
 # released never changes: this script says how each was made, and makes new ones. Transcripts beside them are what
 # `fdtape-replay --transcript` gives; what they hold is checked against the served files by the live suites.
 set -eu
@@ -91,5 +92,71 @@ for name; do
 		kill -INT $recorder
 		wait $recorder
 		keep dns-server ;;
+	esac
+	# HTTP/2: three streams at once, one of them a 404, and a push.
+	case $name in all | nghttp)
+		nghttpd -d "$work/www" --push=/small.txt=/answer.json "$dns" "$work/key.pem" "$work/cert.pem" &
+		server="$server $!"
+		sleep 1
+		base=https://localhost:$dns
+		fdtape-record -q -o nghttp.tape -- nghttp -n "$base/small.txt" "$base/missing" "$base/answer.json"
+		kill $!
+		keep nghttp ;;
+	esac
+	# The simple protocol, several statements at once, an error, COPY; and the extended one.
+	case $name in all | psql)
+		pg=$(dirname "$(ls -d /usr/lib/postgresql/*/bin/initdb | tail -n 1)")
+		install -d -m 700 -o nobody "$work/pg"
+		as() { setpriv --reuid nobody --clear-groups "$@"; }
+		as "$pg/initdb" -D "$work/pg" -U ada -A trust --no-sync --no-locale -E UTF8 >/dev/null
+		as "$pg/postgres" -D "$work/pg" -p "$dns" -c listen_addresses=127.0.0.1 -c unix_socket_directories= 2>/dev/null &
+		sleep 3
+		cat >pgbench.sql <<-SQL
+			\\startpipeline
+			select 'in a pipeline';
+			select generate_series(1, 3);
+			\\endpipeline
+		SQL
+		fdtape-record -q -o psql.tape -- sh -c "psql -qXh 127.0.0.1 -p $dns -U ada -d postgres \
+			-c 'create table item(id int primary key, name text)' \
+			-c \"insert into item select i, 'item ' || i from generate_series(1, 20) i\" \
+			-c 'select * from item where id <= 7' -c 'select nosuch from item' \
+			-c 'update item set name = null where id > 15; delete from item where id = 1' \
+			-c 'copy item to stdout' >/dev/null 2>&1
+			pgbench -n -M prepared -t 1 -f pgbench.sql -h 127.0.0.1 -p $dns -U ada postgres >/dev/null 2>&1"
+		kill $!
+		keep psql ;;
+	esac
+	case $name in all | mariadb)
+		install -d -m 700 -o nobody "$work/maria"
+		mariadb-install-db --no-defaults --datadir="$work/maria" --auth-root-authentication-method=normal \
+			--skip-test-db --user=nobody >/dev/null
+		mariadbd --no-defaults --datadir="$work/maria" --user=nobody --port="$dns" --bind-address=127.0.0.1 \
+			--socket="$work/maria/socket" --skip-name-resolve 2>/dev/null &
+		sleep 3
+		fdtape-record -q -o mariadb.tape -- mariadb --no-defaults -h127.0.0.1 -P"$dns" -uroot -f --skip-ssl -e "
+			create database shop; use shop; create table item(id int primary key, name varchar(20));
+			insert into item select seq, concat('item ', seq) from seq_1_to_20; select * from item where id <= 7;
+			select nosuch from item; update item set name = null where id > 15;
+			prepare p from 'select * from item where id < ?'; set @a = 4; execute p using @a" >/dev/null 2>&1 || :
+		kill $!
+		keep mariadb ;;
+	esac
+	case $name in all | redis-cli)
+		redis-server --port "$dns" --bind 127.0.0.1 --save '' --dir "$work" >/dev/null &
+		sleep 1
+		printf '%s\n' 'set greeting "hello there"' 'get greeting' 'lpush greeting x' 'rpush l 1 2 3' 'lrange l 0 -1' \
+			'hello 3' 'hset h f v' 'hgetall h' nosuchcommand >script
+		fdtape-record -q -o redis-cli.tape -- sh -c "redis-cli -p $dns <script >/dev/null"
+		kill $!
+		keep redis-cli ;;
+	esac
+	case $name in all | websocket)
+		/usr/bin/python3 "$here/../tests/live/ws_peer.py" server "$dns" deflate &
+		server="$server $!"
+		sleep 1
+		cp "$here/../tests/live/ws_peer.py" .
+		fdtape-record -q -o websocket.tape -- /usr/bin/python3 ws_peer.py client "$dns" deflate >/dev/null
+		keep websocket ;;
 	esac
 done

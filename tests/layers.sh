@@ -27,15 +27,16 @@ api='fdtape/[a-z]*\.h'
 may format "$libc|$api|zstd\.h|zstd_errors\.h|xxhash\.h"
 may bpf "linux/(bpf|types)\.h|bpf/bpf_[a-z_]*\.h"
 may record "$libc|$linux|$ours|$api|bpf/(probe_abi|fdtape\.skel|bpf|btf|libbpf)\.h|(gelf|cap-ng|capstone|seccomp)\.h"
-may replay "$libc|$ours|$api|openssl/[a-z0-9_]*\.h"
-may analyze "$libc|$ours|$api|replay/[a-z0-9_]*\.h|openssl/[a-z0-9_]*\.h|jansson\.h"
+may replay "$libc|$ours|$api|replay/proto/[a-z0-9_]*\.h|openssl/[a-z0-9_]*\.h"
+may replay/proto "$libc|$ours|$api|replay/(assembly|buffer|tls)\.h|openssl/[a-z0-9_]*\.h|nghttp2/nghttp2\.h|zlib\.h"
+may analyze "$libc|$ours|$api|replay/([a-z0-9_]*|proto/[a-z0-9_]*)\.h|openssl/[a-z0-9_]*\.h|jansson\.h"
 
 result "include/fdtape/ needs nothing but libc" "$(grep -nE '^#[[:space:]]*include' include/fdtape/*.h |
 	grep -vE "[<\"](fdtape/[a-z]*|std(def|int|bool))\.h[>\"]")"
 result "format/ never prints and never exits" \
 	"$(grep -nE '\b(f?printf|v?fprintf|puts|fputs|perror|exit|abort)[[:space:]]*\(' format/*.c)"
 result "the player's library never exits" \
-	"$(grep -nE '\b(exit|abort)[[:space:]]*\(' $(ls replay/*.c | grep -v -e replay/replay.c))"
+	"$(grep -nE '\b(exit|abort)[[:space:]]*\(' $(ls replay/*.c replay/proto/*.c | grep -v -e replay/replay.c))"
 for tool in replay analyze; do
 	result "$NAME-$tool links neither libbpf nor libelf" \
 		"$(readelf -d "$BIN/$NAME-$tool" | grep -E 'NEEDED.*lib(bpf|elf)')"
@@ -44,6 +45,6 @@ result "$NAME-record links no TLS" "$(readelf -d "$BIN/$NAME-record" | grep -E '
 result "the shared library exports the public API only" \
 	"$(nm -D --defined-only "$BIN"/lib$NAME.so.? | awk '{print $3}' | grep -v '^fdtape_')"
 result "file names are unique across the tree" \
-	"$(ls format/*.[ch] bpf/*.[ch] record/*.[ch] replay/*.[ch] analyze/*.[ch] include/*.h include/*/*.h |
+	"$(ls format/*.[ch] bpf/*.[ch] record/*.[ch] replay/*.[ch] replay/proto/*.[ch] analyze/*.[ch] include/*.h include/*/*.h |
 		sed 's|.*/||' | sort | uniq -d)"
 echo "1..$n"

@@ -90,7 +90,7 @@ needs() {
 # fetch TARGET: the target's libraries into $out/TARGET/root, by this machine's apt sources, with apt's state kept there
 # as well. Returns 1 with its last words in fetch.log.
 fetch() {
-	packages='libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev libcmocka0'
+	packages='libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev libcmocka0 libnghttp2-dev zlib1g-dev'
 	[ "$(cat "$out/$1/fetched" 2>/dev/null)" = "$packages" ] && return 0
 	(
 		rm -rf "$out/$1/apt" "$out/$1/root"
@@ -155,11 +155,12 @@ END
 # glibc's stands beside them.
 musl_libraries() {
 	m=$out/musl
-	mkdir -p "$m/include/openssl" "$m/lib" &&
+	mkdir -p "$m/include/openssl" "$m/include/nghttp2" "$m/lib" &&
 		ln -sf /usr/include/zstd.h /usr/include/zstd_errors.h /usr/include/xxhash.h /usr/include/jansson.h \
-			/usr/include/jansson_config.h /usr/include/cmocka*.h "$m/include" &&
+			/usr/include/jansson_config.h /usr/include/cmocka*.h /usr/include/zlib.h /usr/include/zconf.h "$m/include" &&
+		ln -sf /usr/include/nghttp2/*.h "$m/include/nghttp2" &&
 		ln -sf /usr/include/openssl/*.h "/usr/include/$(gcc -print-multiarch)"/openssl/*.h "$m/include/openssl" &&
-		for lib in libzstd.a libxxhash.a libcrypto.a libssl.a libjansson.a libcmocka.so libcmocka.so.0; do
+		for lib in libzstd.a libxxhash.a libcrypto.a libssl.a libjansson.a libnghttp2.a libz.a libcmocka.so libcmocka.so.0; do
 			ln -sf "$(gcc -print-file-name=$lib)" "$m/lib/$lib" || return 1
 		done
 	shim >"$m/shim.new"
@@ -236,7 +237,7 @@ prepare() {
 # tell: its files are the host's.
 large_files() {
 	result "armhf: files may be larger than 2 GiB" "$(
-		for object in "$out"/armhf/format/*.o "$out"/armhf/replay/*.o "$out"/armhf/analyze/*.o; do
+		for object in "$out"/armhf/format/*.o "$out"/armhf/replay/*.o "$out"/armhf/replay/*/*.o "$out"/armhf/analyze/*.o; do
 			arm-linux-gnueabihf-nm -u "$object" 2>&1 | sed "s|^ *U|${object#"$out/armhf/"}:|" | grep -E \
 				': (f|l)?(stat|statvfs)$|: (f?open|f?openat|freopen|creat|lseek|fseeko|ftello|tmpfile|mkstemp|f?truncate|pread|pwrite|mmap|readdir|nftw|sendfile)$'
 		done)"
@@ -319,7 +320,7 @@ piped() { # TAPE COMMAND...
 }
 
 commands() { # TARGET TAPE
-	for view in info summary flows log http verify; do
+	for view in info summary flows log http ws sql dns verify; do
 		said "$view --json" on "$1" "$NAME-analyze" $view --json "$2"
 	done
 	said_sum "pcapng" on "$1" "$NAME-analyze" pcapng "$2"
@@ -330,7 +331,7 @@ commands() { # TARGET TAPE
 	said "the copy, read natively: log --json" on native "$NAME-analyze" log --json - <"$err.tape"
 	said "the copy, read natively: --transcript" on native "$NAME-replay" --transcript - <"$err.tape"
 	case $2 in "$out"/*) return ;; esac
-	for view in info summary flows log http verify keylog; do
+	for view in info summary flows log http ws sql dns verify keylog; do
 		said "$view" on "$1" "$NAME-analyze" $view "$2"
 	done
 	said_sum "pcapng --wire" on "$1" "$NAME-analyze" pcapng --wire "$2"
@@ -390,13 +391,13 @@ exit $(cat "$out/said/$1/$test.exit")"
 	exit 1
 }
 mkdir -p "$out"
-for folder in format replay analyze; do
+for folder in format replay replay/proto analyze; do
 	sources_compile $folder "by this machine's compiler" $CC
 done
 for target in $TARGETS; do
 	prepare "$target"
 	[ "$target" = musl ] && [ -e "$out/musl/include/zstd.h" ] && command -v musl-gcc >/dev/null &&
-		for folder in format replay analyze; do
+		for folder in format replay replay/proto analyze; do
 			sources_compile $folder "with musl" musl-gcc -isystem "$out/musl/include"
 			sources_include $folder musl-gcc -isystem "$out/musl/include"
 		done

@@ -40,6 +40,7 @@ class Group:
 def truth(tape):
     groups = defaultdict(Group)
     roles = {f["flow"]: f["role"] for f in view("flows", tape)}
+    connected = set()
     for call in view("log", tape):
         flags = call["flags"]
         module = call["msg"].split("/")[0]
@@ -47,7 +48,9 @@ def truth(tape):
         if module in ("syscall", "io_uring"):
             keys += [("calls", None), ("calls", "process", call["pid"], call["exe"])]
             other = peer(call["peer"] or call["remote"], roles.get(call["flow"]))
-            if other and call["msg"] != "syscall/socket":  # log waits until the next call, and knows more then
+            # A socket has a peer from connect on; log knows it a call earlier, as it waits for the next one.
+            connected |= {call["flow"]} if "connect" in call["msg"] or roles.get(call["flow"]) != "client" else set()
+            if other and (call["flow"] in connected or call["peer"]):
                 keys.append(("calls", "peer", other))
         for key in keys:
             g = groups[key]
@@ -68,7 +71,7 @@ def truth(tape):
         keys = [("requests", None), ("requests", "process", r["pid"], r["exe"]),
                 ("requests", "path", r["role"], r["method"], path)]
         if remote[r["flow"]]:
-            keys.append(("requests", "peer", peer(remote[r["flow"]], r["role"])))
+            keys.append(("requests", "peer", peer(remote[r["flow"]], roles[r["flow"]])))
         for key in keys:
             g = groups[key]
             g.count += 1

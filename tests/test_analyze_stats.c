@@ -348,5 +348,6 @@ int main(void)
 	        cmocka_unit_test(test_stats__rates__do_not_overflow),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("analyze_stats", tests, NULL, NULL);
 }

@@ -610,6 +610,9 @@ static void test_names__every_number__has_its_name(void **state)
 	assert_string_equal(fdtape_call_module(FDTAPE_CALL_IO_URING_ENTER), "syscall");
 	assert_string_equal(fdtape_call_name(FDTAPE_CALL_IO_URING_OTHER), "io_uring_other");
 	assert_string_equal(fdtape_call_module(FDTAPE_CALL_IO_URING_READ), "io_uring");
+	assert_string_equal(fdtape_call_module(FDTAPE_CALL_PR_CLOSE), "nss");
+	assert_string_equal(fdtape_call_name(FDTAPE_CALL_GO_TLS_READ), "tls.Conn.Read");
+	assert_string_equal(fdtape_call_module(FDTAPE_CALL_GO_TLS_CLOSE), "go");
 	for (uint32_t i = FDTAPE_CALL_READ; i <= FDTAPE_CALL_IOCTL; i++)
 		assert_string_equal(fdtape_call_module(i), "syscall");
 	assert_null(fdtape_call_name(FDTAPE_CALL_IOCTL + 1));
@@ -634,9 +637,12 @@ static void test_calls__what_they_carry_and_refer_to(void **state)
 	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_IO_URING_CLOSE), 0);
 	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_SSL_WRITE_EX), 1);
 	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_SSL_FREE), 0);
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_GO_TLS_WRITE), 1);
+	assert_int_equal(fdtape_call_carries(FDTAPE_CALL_GO_TLS_CLOSE), 0);
 	assert_int_equal(fdtape_call_carries(UINT32_MAX), 0);
 	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_ACCEPT), 0);
 	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_SPLICE), 1);
+	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_GO_TLS_READ), 1);
 	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_FCNTL), 2);
 	assert_int_equal(fdtape_call_flow_arg(FDTAPE_CALL_READ), -1);
 	assert_int_equal(fdtape_call_flow_arg(UINT32_MAX), -1);

@@ -13,7 +13,7 @@
 #include <openssl/evp.h>
 
 #include "replay/buffer.h"
-#include "replay/proto.h"
+#include "replay/proto/proto.h"
 
 /* A step of a conversation: requests go in direction 1, responses in 0. */
 struct step {
@@ -212,7 +212,7 @@ static void test_http_message__no_answer__is_told_at_the_end(void **state)
 	             "HTTP/1.1 POST /2 @- 0 -: seen- h1 b5 2cf2 unseen- h0 b0 hole\n");
 }
 
-static void test_http_message__upgrade_and_connect__end_http(void **state)
+static void test_http_message__upgrade_and_connect__begin_another_conversation(void **state)
 {
 	static const struct step upgrade[] = {
 	        {'>', "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", 0},
@@ -228,7 +228,8 @@ static void test_http_message__upgrade_and_connect__end_http(void **state)
 	(void)state;
 	CHECK(upgrade, "HTTP/1.1 GET /ws @- 101 Switching Protocols: seen+ h1 b0 e3b0 seen+ h1 b0 e3b0 complete\n");
 	CHECK(tunnel, "HTTP/1.1 CONNECT example.org:443 @example.org:443 200 Connection established: seen+ h1 b0 e3b0 "
-	              "seen+ h0 b0 e3b0 complete\n");
+	              "seen+ h0 b0 e3b0 complete\n"
+	              "HTTP/1.1 GET / @- 0 -: seen+ h0 b0 e3b0 unseen- h0 b0 hole\n");
 }
 
 static void test_http_message__loose_forms__are_understood(void **state)
@@ -266,7 +267,7 @@ static void test_http_message__holes_in_bodies__are_counted(void **state)
 	CHECK(chunk, "HTTP/1.1 POST / @- 200 OK: seen- h1 b5 hole seen+ h1 b0 e3b0\n");
 }
 
-static void test_http_message__holes_elsewhere__end_the_direction(void **state)
+static void test_http_message__holes_elsewhere__end_the_message(void **state)
 {
 	static const struct step head[] = {
 	        {'>', "GET /1 HTTP/1.1\r\n\r\n", 0}, {'<', "HTTP/1.1 200 OK\r\nContent-Le", 0}, {'(', NULL, 3},
@@ -352,10 +353,10 @@ int main(void)
 	        cmocka_unit_test(test_http_message__interim_responses__are_not_the_answer),
 	        cmocka_unit_test(test_http_message__until_the_close__needs_a_close),
 	        cmocka_unit_test(test_http_message__no_answer__is_told_at_the_end),
-	        cmocka_unit_test(test_http_message__upgrade_and_connect__end_http),
+	        cmocka_unit_test(test_http_message__upgrade_and_connect__begin_another_conversation),
 	        cmocka_unit_test(test_http_message__loose_forms__are_understood),
 	        cmocka_unit_test(test_http_message__holes_in_bodies__are_counted),
-	        cmocka_unit_test(test_http_message__holes_elsewhere__end_the_direction),
+	        cmocka_unit_test(test_http_message__holes_elsewhere__end_the_message),
 	        cmocka_unit_test(test_http_message__response_seen_first__waits_for_its_request),
 	        cmocka_unit_test(test_http_message__other_protocols__say_nothing),
 	        cmocka_unit_test(test_http_message__absurd_heads__are_bounded),

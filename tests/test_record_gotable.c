@@ -36,8 +36,9 @@ static void make(uint8_t table[static SIZE], uint32_t magic, uint64_t text)
 	put(table + 8, 2, 8);
 	if (!old)
 		put(table + GOTABLE_TEXT_AT, text, 8);
-	put(table + head, 80, 8);       /* names */
-	put(table + head + 32, 144, 8); /* functions */
+	put(table + head, 80, 8);                                       /* names */
+	put(table + head + 32, 144, 8);                                 /* functions */
+	put(table + 144 + 2 * entry, (old ? TEXT : 0) + 0x77, address); /* where the last one ends */
 	strcpy((char *)table + 81, names[1]);
 	strcpy((char *)table + 81 + 40, names[0]);
 	for (uint64_t i = 0; i < 2; i++) {
@@ -62,6 +63,10 @@ static void test_gotable__each_shape_is_read(void **state)
 		assert_int_equal(gotable_find(table, SIZE, 0, names, 2, found), 2);
 		assert_int_equal(found[0], TEXT + 0x40);
 		assert_int_equal(found[1], TEXT + 0x20);
+		assert_int_equal(gotable_end(table, SIZE, 0, TEXT + 0x20), TEXT + 0x40);
+		assert_int_equal(gotable_end(table, SIZE, 0, TEXT + 0x40), TEXT + 0x77);
+		assert_int_equal(gotable_end(table, SIZE, 0, TEXT + 0x21), 0);
+		assert_int_equal(gotable_end(table, SIZE, 0, TEXT + 0x77), 0);
 	}
 }
 
@@ -100,6 +105,8 @@ static void test_gotable__hostile_numbers_are_bounded(void **state)
 			table[at] = (uint8_t)value;
 			gotable_find(table, SIZE, 0, names, 2, found);
 			gotable_find(table, at, 0, names, 2, found);
+			gotable_end(table, SIZE, 0, TEXT + 0x40);
+			gotable_end(table, at, 0, TEXT + 0x40);
 		}
 	}
 }

@@ -106,8 +106,8 @@ enum fdtape_call {
 	FDTAPE_CALL_FORK = 1025, /* result: the child's pid */
 	FDTAPE_CALL_EXIT = 1026, /* result: the wait status, as in waitpid(2) */
 
-	/* Library calls. The flow is of kind FDTAPE_KIND_LIBRARY: the life of one SSL object, GnuTLS session or
-	 * PRFileDesc. "openssl": */
+	/* Library calls. The flow is of kind FDTAPE_KIND_LIBRARY: the life of one SSL object, GnuTLS session,
+	 * PRFileDesc or tls.Conn. "openssl": */
 	FDTAPE_CALL_SSL_READ = 2048,
 	FDTAPE_CALL_SSL_READ_EX = 2049,
 	FDTAPE_CALL_SSL_WRITE = 2050,
@@ -136,11 +136,15 @@ enum fdtape_call {
 	FDTAPE_CALL_PR_RECV = 2178,
 	FDTAPE_CALL_PR_SEND = 2179,
 	FDTAPE_CALL_PR_CLOSE = 2180,
+	/* "go": crypto/tls */
+	FDTAPE_CALL_GO_TLS_READ = 2240,
+	FDTAPE_CALL_GO_TLS_WRITE = 2241,
+	FDTAPE_CALL_GO_TLS_CLOSE = 2242,
 };
 
 /* "read", "SSL_write_ex", ...; NULL for a number that this build does not know. */
 FDTAPE_API const char *fdtape_call_name(uint32_t call);
-/* "syscall", "io_uring", "process", "openssl", "gnutls", "nss"; NULL for a number that this build does not know. */
+/* "syscall", "io_uring", "process", "openssl", "gnutls", "nss", "go"; NULL for a number that this build does not know. */
 FDTAPE_API const char *fdtape_call_module(uint32_t call);
 /* Whether the call's events may carry bytes (fdtape_event.bytes): 1, 0; 0 for a number that this build does not know.
  */
@@ -212,6 +216,7 @@ struct fdtape_event {
 	 *           io_uring_* else: [0] length asked for, [1] flags, [2] opcode
 	 *           SSL_set_fd, SSL_set_rfd, SSL_set_wfd: [0] the fd, [1] its flow
 	 *           SSL_sendfile: [0] length asked for, [1] the file's fd, [2] offset in it
+	 *           tls.Conn.Read, tls.Conn.Write: [0] length asked for, [1] the flow of the fd beneath
 	 *           SSL_*, gnutls_*, PR_* else: [0] length asked for, [1] PR_recv, PR_send: flags */
 	uint64_t arg[3];
 	/* The captured bytes; NULL when captured is 0. When reading: owned by the reader, valid until its next call. */

@@ -1,59 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """PostgreSQL: a process for each connection, over TCP, TLS and a UNIX socket; both ends on one tape."""
-import contextlib
 import functools
-import glob
 import os
 import re
 import secrets
 
-from live import (ROOM, certificate, equal, free_port, main, port_of, read, recording, run, server, sha256, stream, whole,
-                  workspace)
-
-USER = 65534  # the server refuses to run as root
-
-
-def programs():
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda path: int(path.split("/")[4]))
-    return os.path.dirname(found[-1])
-
-
-class Cluster:
-    """A cluster of our own."""
-
-    def __init__(self, folder):
-        self.folder, self.port, self.bin = folder, free_port(), programs()
-        self.data = f"{folder}/data"
-        os.mkdir(self.data, 0o700)
-        os.chown(self.data, USER, USER)
-        os.mkdir(f"{folder}/sockets")
-        os.chown(f"{folder}/sockets", USER, USER)
-        run(f"{self.bin}/initdb", "-D", self.data, "-U", "tester", "-A", "trust", "--no-sync", "--no-locale", "-E", "UTF8",
-            user=USER, group=USER, extra_groups=[], cwd=folder)
-        for path in certificate(folder):
-            os.chown(path, USER, USER)
-            os.chmod(path, 0o600)
-
-    @contextlib.contextmanager
-    def running(self):
-        settings = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": f"{self.folder}/sockets",
-                    "fsync": "off", "ssl": "on", "ssl_cert_file": f"{self.folder}/ec.crt", "ssl_key_file": f"{self.folder}/ec.key",
-                    "autovacuum": "off", "log_connections": "on", "log_destination": "stderr", "log_line_prefix": "%p %r "}
-        with open(f"{self.folder}/log", "ab") as log:
-            os.chown(f"{self.folder}/log", USER, USER)
-            with server(f"{self.bin}/postgres", "-D", self.data, *[w for s in settings.items() for w in ("-c", "%s=%s" % s)],
-                        port=self.port, user=USER, group=USER, extra_groups=[], cwd=self.folder, stderr=log) as process:
-                for _ in range(100):  # it listens before it is ready
-                    if run(f"{self.bin}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), check=False).returncode == 0:
-                        break
-                yield process
-
-    def place(self, how):
-        """What a client is told of the way to the server."""
-        return {"PGHOST": f"{self.folder}/sockets" if how == "unix" else "127.0.0.1", "PGPORT": str(self.port),
-                "PGUSER": "tester", "PGDATABASE": "postgres", "PGSSLMODE": "require" if how == "tls" else "disable",
-                "PGGSSENCMODE": "disable"}
-
+from live import ROOM, equal, main, port_of, read, recording, run, sha256, stream, whole, workspace
+from postgres_cluster import Cluster
 
 @functools.cache
 def cluster():

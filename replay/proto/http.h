@@ -3,14 +3,16 @@
 #define HTTP_H
 
 /*
- * HTTP messages as found in byte streams with holes (RFC 9110, 9112). See http1.c.
+ * HTTP messages as found in byte streams with holes (RFC 9110, 9112, 9113). See http1.c, http2.c.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct http_header {
-	const char *name; /* as sent; may hold any bytes but NUL */
+	/* As sent; may hold any bytes but NUL. NULL, HTTP/2: not known, for it refers to what was sent before recording
+	 * began or in a hole. */
+	const char *name;
 	const char *value;
 };
 
@@ -19,21 +21,26 @@ struct http_message {
 	bool complete;                     /* to its last byte, without a hole */
 	const struct http_header *headers; /* in order, as sent */
 	size_t n_headers;
+	const struct http_header *trailers; /* HTTP/2 */
+	size_t n_trailers;
 	uint64_t body_bytes; /* of the entity body after de-chunking, before content decoding; as far as it was
 	                      * carried, holes of known length included */
 	bool body_whole;     /* no byte of the body is missing: sha256 is valid */
 	uint8_t body_sha256[32];
+	int64_t grpc_messages; /* in it; -1: not gRPC, or not known because of a hole */
+	int64_t events;        /* server-sent ones; -1: likewise */
 };
 
 /* A request and its response as seen by one process. */
 struct http_exchange {
 	const char *version;   /* of the request, "HTTP/1.1"; the response's when the request was not seen */
+	int dir;               /* of the request, enum fdtape_dir: 1, the process sent it; -1: not known */
 	int64_t stream;        /* HTTP/2 stream; -1 for HTTP/1 */
-	const char *method;    /* NULL when the request was not seen, as the next three */
+	const char *method;    /* NULL when the request was not seen or decoded, as the next three */
 	const char *target;    /* as sent */
 	const char *authority; /* of the target, else Host; NULL: none */
 	const char *scheme;    /* "http", "https" */
-	int status;            /* 0: no response */
+	int status;            /* 0: no response, or one whose status could not be decoded */
 	const char *reason;    /* NULL: none */
 	struct http_message request;
 	struct http_message response;
@@ -43,6 +50,13 @@ struct http_exchange {
 	uint64_t first_byte;
 	uint64_t end;
 	bool complete; /* both messages are */
+	/* HTTP/2 */
+	bool pushed;       /* the server promised it (PUSH_PROMISE) */
+	const char *reset; /* error code of RST_STREAM, or of the GOAWAY that refused the stream: "CANCEL"; NULL */
+	/* gRPC: the content type says so */
+	bool grpc;
+	int grpc_status;          /* -1: none was seen */
+	const char *grpc_message; /* as sent, percent-encoded; NULL: none */
 };
 
 #endif

@@ -10,15 +10,22 @@
  * (RFC 9112, 9.3). The exchange at the head of the queue is told when both of its messages have ended or can't.
  * Should a response's bytes be seen before its request's (two threads, late secrets), they wait for it.
  *
+ * A hole within a body leaves everything else in its place. Behind any other the half is *lost*, until a piece begins
+ * with a first line. Which request a response answers is known again when the next request is sent, for who waits for
+ * each answer before he asks again has none outstanding then; where requests were pipelined nothing is known any more.
+ *
+ * When the answer to CONNECT or Upgrade says so, all that follows is another conversation (`next`). Bytes of the asking
+ * side wait for that answer.
+ *
  * Everything that a peer can make long is bounded: lines, heads, headers, the queue, what waits.
  */
-#include <openssl/evp.h>
-
 #include <stdio.h>
 #include <strings.h>
 
 #include "replay/buffer.h"
-#include "replay/proto.h"
+#include "replay/proto/http2.h"
+#include "replay/proto/http_body.h"
+#include "replay/proto/proto.h"
 
 enum {
 	METHOD_MAX = 32,
@@ -28,6 +35,7 @@ enum {
 	CHUNK_LINE_MAX = 4 << 10,
 	TRAILERS_MAX = 64 << 10,
 	EXCHANGES_MAX = 1000, /* requests that wait for their responses */
+	KEPT_MAX = 16 << 20,  /* bytes of their heads */
 	WAITING_MAX = 256 << 10,
 };
 
@@ -42,8 +50,9 @@ struct exchange {
 	struct http_exchange told;
 	struct head request, response;
 	char *authority; /* cut out of an absolute target */
-	EVP_MD_CTX *request_hash, *response_hash;
+	struct http_body request_body, response_body;
 	bool request_done, response_done;
+	size_t kept; /* bytes of the request's head */
 };
 
 enum state {
@@ -55,6 +64,7 @@ enum state {
 	CHUNK,
 	CHUNK_END,
 	TRAILERS,
+	LOST, /* where messages begin */
 	OFF,
 };
 
@@ -84,19 +94,27 @@ struct http1 {
 	struct half half[2];
 	struct exchange *first, **end;
 	size_t n;
+	size_t kept; /* bytes of the requests' heads */
+	struct http_hashes hashes;
+	bool pipelined;          /* a request was sent before the one before it was answered */
+	bool heard;              /* the response half is lost, and something came there since the last request */
+	bool answers_next;       /* the response half is lost, and the next response answers the last request */
+	struct exchange *asking; /* for CONNECT or Upgrade; NULL: none, or it was answered */
+	struct protos *next;     /* what is spoken since */
 };
 
 /* ---- exchanges -------------------------------------------------------------------------------------------------- */
 
-static void exchange_free(struct exchange *x)
+static void exchange_free(struct http1 *h, struct exchange *x)
 {
+	h->kept -= x->kept;
+	http_body_end(&x->request_body, &h->hashes);
+	http_body_end(&x->response_body, &h->hashes);
 	buffer_release(&x->request.text);
 	buffer_release(&x->response.text);
 	free(x->request.headers);
 	free(x->response.headers);
 	free(x->authority);
-	EVP_MD_CTX_free(x->request_hash);
-	EVP_MD_CTX_free(x->response_hash);
 	free(x);
 }
 
@@ -107,18 +125,13 @@ static struct exchange *exchange_new(struct http1 *h)
 	if (!x)
 		return NULL;
 	x->told.stream = -1;
+	x->told.grpc_status = -1;
+	x->told.request.grpc_messages = x->told.request.events = -1;
+	x->told.response.grpc_messages = x->told.response.events = -1;
 	*h->end = x;
 	h->end = &x->next;
 	h->n++;
 	return x;
-}
-
-static void finish_body(struct http_message *message, EVP_MD_CTX *hash)
-{
-	if (!message->body_whole)
-		return;
-	if (!hash || EVP_DigestFinal_ex(hash, message->body_sha256, NULL) <= 0)
-		message->body_whole = false;
 }
 
 /* The half lost its place, or the conversation is not HTTP/1 any more. What it was reading stays as it is. */
@@ -129,6 +142,28 @@ static void turn_off(struct half *half)
 	buffer_release(&half->text);
 	buffer_release(&half->waiting);
 	half->line = 0;
+}
+
+/* The half lost its place, but may find it again. What it was reading stays as it is. */
+static void lose(struct half *half)
+{
+	struct http1 *h = half->flow;
+
+	if (half->kind == REQUESTS && half->exchange)
+		half->exchange->request_done = true;
+	if (half->kind == RESPONSES && half->exchange)
+		half->exchange->response_done = true;
+	if (half->kind == RESPONSES && h->asking) {
+		/* Nobody knows what is spoken now. */
+		turn_off(&h->half[0]);
+		turn_off(&h->half[1]);
+		return;
+	}
+	turn_off(half);
+	half->state = LOST;
+	h->heard |= half->kind != REQUESTS;
+	h->answers_next = false;
+	h->asking = NULL;
 }
 
 static void turn_both_off(struct http1 *h)
@@ -142,20 +177,24 @@ static void tell_first(struct http1 *h)
 	struct exchange *x = h->first;
 	struct http_exchange *told = &x->told;
 
-	finish_body(&told->request, x->request_hash);
-	finish_body(&told->response, x->response_hash);
+	http_body_end(&x->request_body, &h->hashes);
+	http_body_end(&x->response_body, &h->hashes);
 	told->scheme =
 	        h->flow.tls->verdict == TLS_VERDICT_TLS || h->flow.tls->verdict == TLS_VERDICT_MIXED ? "https" : "http";
 	told->complete = told->request.complete && told->response.complete;
-	h->sink.http(h->sink.context, told);
+	told->dir = h->half[1].kind == REQUESTS || h->half[0].kind == RESPONSES;
+	if (h->sink.http)
+		h->sink.http(h->sink.context, told);
 	for (int i = 0; i < 2; i++)
 		if (h->half[i].exchange == x)
 			turn_off(&h->half[i]); /* it was not over; there was no more room to wait */
+	if (h->asking == x)
+		h->asking = NULL;
 	h->first = x->next;
 	if (!h->first)
 		h->end = &h->first;
 	h->n--;
-	exchange_free(x);
+	exchange_free(h, x);
 }
 
 /* Does the direction of this kind say nothing any more? One that never spoke is what the other one is not. */
@@ -308,17 +347,7 @@ static int parse_head(struct head *head, char **first, struct http_message *mess
 		        (struct http_header){.name = line, .value = value ? trim(value) : ""};
 	}
 	message->seen = true;
-	message->body_whole = true;
 	return 1;
-}
-
-/* The last header of this name; NULL: none. */
-static const char *header(const struct http_message *message, const char *name)
-{
-	for (size_t i = message->n_headers; i-- > 0;)
-		if (strcasecmp(message->headers[i].name, name) == 0)
-			return message->headers[i].value;
-	return NULL;
 }
 
 static bool is_chunked(const char *coding)
@@ -350,7 +379,25 @@ static struct http_message *message_of(const struct half *half)
 	return half->kind == REQUESTS ? &half->exchange->told.request : &half->exchange->told.response;
 }
 
+static struct http_body *body_of(const struct half *half)
+{
+	return half->kind == REQUESTS ? &half->exchange->request_body : &half->exchange->response_body;
+}
+
 static int feed(struct half *half, const uint8_t *data, uint64_t len, const struct stamp *stamp);
+
+/* What waited goes on. */
+static int feed_waiting(struct half *half)
+{
+	struct buffer waiting = half->waiting;
+	int result = 0;
+
+	half->waiting = (struct buffer){0};
+	if (waiting.len > 0)
+		result = feed(half, waiting.data, waiting.len, &half->waiting_stamp);
+	buffer_release(&waiting);
+	return result;
+}
 
 /* The message at hand ended at its last byte. */
 static void end_message(struct half *half, const struct stamp *stamp)
@@ -359,6 +406,7 @@ static void end_message(struct half *half, const struct stamp *stamp)
 	struct http_message *message = message_of(half);
 
 	message->complete = message->body_whole;
+	http_body_end(body_of(half), &half->flow->hashes);
 	if (half->kind == REQUESTS) {
 		x->request_done = true;
 	} else {
@@ -369,22 +417,14 @@ static void end_message(struct half *half, const struct stamp *stamp)
 	half->state = FIRST_LINE;
 }
 
-static EVP_MD_CTX *hash_new(void)
-{
-	EVP_MD_CTX *hash = EVP_MD_CTX_new();
-
-	if (hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) > 0)
-		return hash;
-	EVP_MD_CTX_free(hash);
-	return NULL;
-}
-
 /* Where the body ends: RFC 9112, 6.3. False: it can't be known, for the head contradicts itself. */
 static bool begin_body(struct half *half, bool none, const struct stamp *stamp)
 {
 	const struct http_message *message = message_of(half);
-	const char *coding = header(message, "Transfer-Encoding"), *length = header(message, "Content-Length");
+	const char *coding = http_header(message, "Transfer-Encoding");
+	const char *length = http_header(message, "Content-Length");
 
+	http_body_begin(body_of(half), message_of(half));
 	if (none) {
 		end_message(half, stamp);
 	} else if (coding && is_chunked(coding)) {
@@ -424,7 +464,7 @@ static int find_authority(struct exchange *x)
 		x->authority[len] = '\0';
 		told->authority = x->authority;
 	} else {
-		told->authority = header(&told->request, "Host");
+		told->authority = http_header(&told->request, "Host");
 	}
 	return 0;
 }
@@ -434,16 +474,25 @@ static int begin_request(struct half *half, const struct stamp *stamp)
 	struct http1 *h = half->flow;
 	struct half *responses = &h->half[half == &h->half[0]];
 	struct exchange *x;
-	struct buffer waiting;
 	char *line = NULL;
 	int result;
 
-	if (h->n >= EXCHANGES_MAX)
+	while (h->n >= EXCHANGES_MAX || h->kept > KEPT_MAX)
 		tell_first(h);
+	for (x = h->first; x; x = x->next) {
+		if (responses->state == LOST && h->heard)
+			x->response_done = true; /* it is in the hole */
+		h->pipelined |= !x->response_done;
+	}
+	h->heard = false;
+	if (responses->state == LOST && !h->pipelined)
+		h->answers_next = true;
 	x = exchange_new(h);
 	if (!x)
 		return -1;
 	x->request.text = half->text;
+	x->kept = half->text.size;
+	h->kept += x->kept;
 	half->text = (struct buffer){0};
 	x->told.start = half->since;
 	half->exchange = x;
@@ -456,19 +505,13 @@ static int begin_request(struct half *half, const struct stamp *stamp)
 		turn_off(half);
 		return 0;
 	}
-	x->request_hash = hash_new();
-	if (!x->request_hash || find_authority(x) < 0)
+	if (find_authority(x) < 0)
 		return -1;
+	if (strcmp(x->told.method, "CONNECT") == 0 || http_header(&x->told.request, "Upgrade"))
+		h->asking = x;
 	if (!begin_body(half, false, stamp))
 		turn_off(half);
-	if (responses->waiting.len > 0) {
-		waiting = responses->waiting;
-		responses->waiting = (struct buffer){0};
-		result = feed(responses, waiting.data, waiting.len, &responses->waiting_stamp);
-		buffer_release(&waiting);
-		return result;
-	}
-	return 0;
+	return feed_waiting(responses);
 }
 
 /* The exchange that a response answers; one without a request if none waits. */
@@ -484,6 +527,47 @@ static struct exchange *to_answer(struct http1 *h)
 	if (x)
 		x->request_done = true; /* it never comes */
 	return x;
+}
+
+/* The response to this exchange says that from its end on another protocol is spoken. */
+static int switch_protocol(struct http1 *h, struct exchange *x)
+{
+	struct half *requests = &h->half[h->half[0].kind == REQUESTS ? 0 : 1];
+	const char *to = http_header(&x->told.response, "Upgrade");
+	struct proto_flow flow = h->flow;
+	struct buffer waiting = requests->waiting;
+	void *state = NULL;
+	bool known = true;
+	int result = 0;
+
+	requests->waiting = (struct buffer){0};
+	flow.preopened = false;
+	if (!x->request_done) {
+		x->request_done = true;
+		x->told.request.complete = x->told.request.body_whole;
+	}
+	if (x->told.status != 101) {
+		h->next = protos_open(&flow, &h->sink);
+	} else if (http_list_has(to, "websocket") && h->sink.websocket) {
+		state = websocket_open(&flow, &h->sink, x->told.authority, x->told.target,
+		                       http_header(&x->told.response, "Sec-WebSocket-Extensions"));
+		h->next = state ? protos_open_as(&proto_websocket, state) : NULL;
+	} else if (http_list_has(to, "h2c") && h->sink.http) {
+		state = http2_open_upgraded(&flow, &h->sink, requests == &h->half[1], &x->told);
+		h->next = state ? protos_open_as(&proto_http2, state) : NULL;
+	} else {
+		known = false;
+	}
+	turn_both_off(h);
+	tell_finished(h);
+	if (known && !h->next) {
+		result = -1;
+	} else if (known && waiting.len > 0) {
+		result = protos_feed(h->next, requests == &h->half[1], waiting.data, waiting.len,
+		                     &requests->waiting_stamp);
+	}
+	buffer_release(&waiting);
+	return result;
 }
 
 static int begin_response(struct half *half, const struct stamp *stamp)
@@ -526,36 +610,20 @@ static int begin_response(struct half *half, const struct stamp *stamp)
 		return 0;
 	}
 	x->told.first_byte = half->since;
-	x->response_hash = hash_new();
-	if (!x->response_hash)
-		return -1;
 	method = x->told.method ? x->told.method : "";
 	if (x->told.status == 101 || (strcmp(method, "CONNECT") == 0 && x->told.status / 100 == 2)) {
-		/* From here on another protocol is spoken. */
+		http_body_begin(body_of(half), message_of(half));
 		end_message(half, stamp);
-		if (!x->request_done) {
-			x->request_done = true;
-			x->told.request.complete = x->told.request.body_whole;
-		}
-		turn_both_off(h);
-		return 0;
+		return switch_protocol(h, x);
 	}
 	none = strcmp(method, "HEAD") == 0 || x->told.status == 204 || x->told.status == 304;
 	if (!begin_body(half, none, stamp))
 		turn_off(half);
-	return 0;
-}
-
-static int take_body(struct half *half, const uint8_t *data, uint64_t len)
-{
-	struct http_message *message = message_of(half);
-	EVP_MD_CTX *hash = half->kind == REQUESTS ? half->exchange->request_hash : half->exchange->response_hash;
-
-	message->body_bytes += len;
-	if (!data)
-		message->body_whole = false;
-	else if (message->body_whole && EVP_DigestUpdate(hash, data, len) <= 0)
-		return -1;
+	if (x == h->asking) {
+		/* It is HTTP still. */
+		h->asking = NULL;
+		return feed_waiting(&h->half[half == &h->half[0]]);
+	}
 	return 0;
 }
 
@@ -594,8 +662,10 @@ static void judge_first_line(struct half *half, bool whole)
 	enum kind kind = half->kind;
 
 	if (!plausible(kind, p, n) || n > FIRST_LINE_MAX) {
-		/* Not even the first message is HTTP: nor is the other direction. */
-		if (kind == UNDECIDED)
+		/* Not even the first message is HTTP: nor is the other direction, unless this is the middle of one. */
+		if (kind == UNDECIDED && h->flow.preopened)
+			lose(half);
+		else if (kind == UNDECIDED)
 			turn_both_off(h);
 		else
 			turn_off(half);
@@ -634,7 +704,7 @@ static bool has_to_wait(const struct half *half)
 	const struct http1 *h = half->flow;
 	const struct half *requests = &h->half[half == &h->half[0]];
 
-	if (h->flow.preopened || requests->state == OFF)
+	if (h->flow.preopened || requests->state == OFF || requests->state == LOST)
 		return false;
 	for (const struct exchange *x = h->first; x; x = x->next)
 		if (!x->response_done)
@@ -734,7 +804,7 @@ static int64_t feed_body(struct half *half, const uint8_t *data, uint64_t len, c
 {
 	uint64_t n = half->state != BODY_TO_END && half->left < len ? half->left : len;
 
-	if (take_body(half, data, n) < 0)
+	if (http_body_feed(body_of(half), &half->flow->hashes, data, n) < 0)
 		return -1;
 	if (half->kind == RESPONSES)
 		half->exchange->told.end = stamp->wall;
@@ -748,14 +818,48 @@ static int64_t feed_body(struct half *half, const uint8_t *data, uint64_t len, c
 	return (int64_t)n;
 }
 
+/* Does a message begin at the beginning of this piece, for sure? Then the half has found its place. */
+static bool find_place(struct half *half, const uint8_t *data, size_t len)
+{
+	struct http1 *h = half->flow;
+	struct half *other = &h->half[half == &h->half[0]];
+	enum kind kind;
+	struct exchange *x;
+
+	h->heard |= half->kind != REQUESTS;
+	if (proto_http1.guess(data, len, true) != PROTO_YES)
+		return false;
+	kind = memcmp(data, "HTTP/", 5) == 0 ? RESPONSES : REQUESTS;
+	if ((half->kind != UNDECIDED && kind != half->kind) || kind == other->kind || h->pipelined)
+		return false;
+	if (kind == RESPONSES && other->state != LOST && !h->flow.preopened) {
+		if (!h->answers_next)
+			return false;
+		for (x = h->first; x && x->next; x = x->next)
+			x->response_done = true;
+	}
+	half->kind = kind;
+	half->state = FIRST_LINE;
+	return true;
+}
+
 static int feed(struct half *half, const uint8_t *data, uint64_t len, const struct stamp *stamp)
 {
-	while (len > 0 && half->state != OFF) {
+	struct http1 *h = half->flow;
+
+	if (half->state == LOST && !h->next && !find_place(half, data, len))
+		return 0;
+	while (len > 0) {
 		int64_t n;
 
+		if (h->next)
+			return protos_feed(h->next, half == &h->half[1], data, len, stamp);
+		if (half->state == OFF || half->state == LOST)
+			return 0;
 		if (half->state == BODY || half->state == CHUNK || half->state == BODY_TO_END) {
 			n = feed_body(half, data, len, stamp);
-		} else if (half->state == HEAD && half->kind == RESPONSES && has_to_wait(half)) {
+		} else if ((half->state == HEAD && half->kind == RESPONSES && has_to_wait(half)) ||
+		           (half->state == FIRST_LINE && half->kind == REQUESTS && h->asking)) {
 			if (half->waiting.len == 0)
 				half->waiting_stamp = *stamp;
 			if (half->waiting.len + len <= WAITING_MAX)
@@ -778,17 +882,22 @@ static int feed_hole(struct half *half, uint64_t len, const struct stamp *stamp)
 {
 	bool in_body = half->state == BODY || half->state == CHUNK || half->state == BODY_TO_END;
 
-	if (half->state == OFF)
+	if (half->state == LOST && half->kind != REQUESTS) {
+		half->flow->heard = true;
+		half->flow->answers_next = false; /* what comes next may be the rest of that answer */
+	}
+	if (half->state == OFF || half->state == LOST)
 		return 0;
 	if (in_body && len > 0 && len < INT64_MAX && (half->state == BODY_TO_END || len <= half->left))
 		return feed_body(half, NULL, len, stamp) < 0 ? -1 : 0;
 	/* The end of the message is somewhere in there, and the beginning of others perhaps. */
 	if (half->exchange) {
-		if (in_body && len > 0 && len < INT64_MAX)
-			take_body(half, NULL, half->left);
-		message_of(half)->body_whole = false;
+		if (in_body && len > 0 && len < INT64_MAX && half->left > 0 &&
+		    http_body_feed(body_of(half), &half->flow->hashes, NULL, half->left) < 0)
+			return -1;
+		http_body_lost(body_of(half));
 	}
-	turn_off(half);
+	lose(half);
 	return 0;
 }
 
@@ -810,8 +919,11 @@ static void *http1_open(const struct proto_flow *flow, const struct proto_sink *
 static int http1_feed(void *state, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp)
 {
 	struct http1 *h = state;
-	int result = data ? feed(&h->half[dir], data, len, stamp) : feed_hole(&h->half[dir], len, stamp);
+	int result;
 
+	if (h->next)
+		return protos_feed(h->next, dir, data, len, stamp);
+	result = data ? feed(&h->half[dir], data, len, stamp) : feed_hole(&h->half[dir], len, stamp);
 	tell_finished(h);
 	return result;
 }
@@ -842,7 +954,7 @@ static int http1_finish(void *state, bool closed)
 	}
 	while (h->first)
 		tell_first(h);
-	return 0;
+	return h->next ? protos_finish(h->next, closed) : 0;
 }
 
 static void http1_free(void *state)
@@ -854,8 +966,10 @@ static void http1_free(void *state)
 		return;
 	while ((x = h->first)) {
 		h->first = x->next;
-		exchange_free(x);
+		exchange_free(h, x);
 	}
+	http_hashes_release(&h->hashes);
+	protos_free(h->next);
 	for (int i = 0; i < 2; i++) {
 		buffer_release(&h->half[i].text);
 		buffer_release(&h->half[i].waiting);
@@ -863,7 +977,43 @@ static void http1_free(void *state)
 	free(h);
 }
 
+/* Does it begin with a version or a method that is registered? Less would do for the rest of one. */
+static bool is_usual(const uint8_t *data, size_t len)
+{
+	static const char *const words[] = {"HTTP/1.",   "GET ",    "POST ",    "HEAD ",     "PUT ",
+	                                    "DELETE ",   "PATCH ",  "OPTIONS ", "CONNECT ",  "TRACE ",
+	                                    "PROPFIND ", "REPORT ", "MKCOL ",   "PROPPATCH "};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (len >= strlen(words[i]) && memcmp(data, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
+/* A whole first line, or the beginning of one; in the middle of a conversation, all of it. */
+static enum proto_guess http1_guess(const uint8_t *data, size_t len, bool middle)
+{
+	const uint8_t *end;
+
+	while (!middle && len > 0 && (*data == '\r' || *data == '\n')) {
+		data++; /* some send one too many: RFC 9112, 2.2 */
+		len--;
+	}
+	if (!plausible(UNDECIDED, data, len) || (middle && !is_usual(data, len)))
+		return PROTO_NO;
+	end = memchr(data, '\n', len);
+	if (!end)
+		return middle || len > FIRST_LINE_MAX ? PROTO_NO : PROTO_MAYBE;
+	len = (size_t)(end - data);
+	if (len > 0 && data[len - 1] == '\r')
+		len--;
+	if (len >= 12 && is_version((const char *)data, 8) && data[8] == ' ')
+		return PROTO_YES;
+	return len >= 12 && is_version((const char *)data + len - 8, 8) && data[len - 9] == ' ' ? PROTO_YES : PROTO_NO;
+}
+
 const struct proto proto_http1 = {
+        .guess = http1_guess,
         .open = http1_open,
         .feed = http1_feed,
         .finish = http1_finish,

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef HTTP_BODY_H
+#define HTTP_BODY_H
+
+/*
+ * What is found out about an entity body while it passes: its size and hash, and what it is made of where its type
+ * says so (gRPC messages, server-sent events). Nothing of it is kept. See http_body.c.
+ */
+#include <openssl/evp.h>
+
+#include "replay/proto/http.h"
+
+/* The hashes of one connection that no body uses at the moment. All zero: none. */
+struct http_hashes {
+	EVP_MD_CTX *spare[4];
+	size_t n;
+};
+
+void http_hashes_release(struct http_hashes *hashes);
+
+struct http_body {
+	struct http_message *message; /* NULL: not begun */
+	EVP_MD_CTX *hash;             /* NULL: no byte yet */
+	uint8_t prefix[5];            /* gRPC: of a message, so far */
+	size_t n_prefix;
+	uint64_t left;  /* gRPC: of a message's bytes */
+	bool after_cr;  /* SSE */
+	bool line_data; /* SSE: the line at hand is no comment and has a byte */
+	bool event;     /* SSE: a line came since the last event's end */
+};
+
+/* The message's head is complete. */
+void http_body_begin(struct http_body *body, struct http_message *message);
+/* The next bytes; data NULL: a hole. 0, or -1 without memory. */
+int http_body_feed(struct http_body *body, struct http_hashes *hashes, const uint8_t *data, uint64_t len);
+/* Some bytes are missing, nobody knows how many. */
+void http_body_lost(struct http_body *body);
+/* It is over, or nothing more will be heard of it: the message holds the figures. Idempotent. */
+void http_body_end(struct http_body *body, struct http_hashes *hashes);
+
+/* The last header of this name, in any case; NULL: none. */
+const char *http_header(const struct http_message *message, const char *name);
+/* Does the content type say that it is gRPC? */
+bool http_is_grpc(const struct http_message *message);
+/* Is the word in the comma-separated list, in any case? NULL is an empty list. */
+bool http_list_has(const char *list, const char *word);
+
+#endif
