@@ -37,6 +37,8 @@ enum log_ssl log_ssl_of(const struct log_line *line);
 
 /* The lines that qtap's log has for the call: none, one, or three (log_qtap.c). */
 void log_qtap_put(FILE *out, const struct log_line *line);
+/* What the last of them says: "process_data (not ssl)"; NULL when the call carries no bytes of a flow. */
+const char *log_qtap_process_data(const struct log_line *line);
 /* Whether the event is a further part of the call that waits; then the line has its bytes as well. */
 bool log_qtap_adds(struct log_line *line, const struct fdtape_event *event);
 

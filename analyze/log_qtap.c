@@ -64,14 +64,28 @@ static bool is_closed(const struct log_line *line)
 	return line->flow && line->flow->closed && line->flow->closed < line->wall;
 }
 
+const char *log_qtap_process_data(const struct log_line *line)
+{
+	switch (log_ssl_of(line)) {
+	case LOG_SSL_NONE:
+		return NULL;
+	case LOG_SSL_NO_CONN:
+		return "process_data (conn_info = NULL)";
+	case LOG_SSL_YES:
+	case LOG_SSL_NOT:
+	case LOG_SSL_PLAIN:
+	case LOG_SSL_UNKNOWN:
+		break;
+	}
+	if (is_closed(line))
+		return "process_data (conn_info->is_open = false)";
+	return log_ssl_of(line) == LOG_SSL_YES ? "process_data (not ssl)" : "process_data (pre-protocol)";
+}
+
 static void put_process_data(FILE *out, const struct log_line *line, uint64_t wall, const char *call)
 {
 	enum log_ssl ssl = log_ssl_of(line);
-	const char *msg = ssl == LOG_SSL_NO_CONN ? "process_data (conn_info = NULL)"
-	                  : is_closed(line)      ? "process_data (conn_info->is_open = false)"
-	                  : ssl == LOG_SSL_YES   ? "process_data (not ssl)"
-	                                         : "process_data (pre-protocol)";
-	json_t *object = line_object(line, msg, call, line->fd);
+	json_t *object = line_object(line, log_qtap_process_data(line), call, line->fd);
 
 	js_set(object, "direction", js_number(line->event.dir));
 	js_set(object, "bytes", js_number(line->event.bytes));

@@ -31,24 +31,6 @@ static const char *const ssl_words[] = {
         [LOG_SSL_NOT] = "not ssl", [LOG_SSL_PLAIN] = "plain",     [LOG_SSL_NO_CONN] = "no conn",
 };
 
-/* The log line that qtap writes for the same: "process_data (not ssl)". NULL: none. */
-static const char *process_data(enum log_ssl ssl)
-{
-	switch (ssl) {
-	case LOG_SSL_YES:
-	case LOG_SSL_PLAIN:
-		return "process_data (ssl)";
-	case LOG_SSL_NOT:
-		return "process_data (not ssl)";
-	case LOG_SSL_NO_CONN:
-		return "process_data (conn_info = NULL)";
-	case LOG_SSL_NONE:
-	case LOG_SSL_UNKNOWN:
-		break;
-	}
-	return NULL;
-}
-
 static json_t *flags_array(uint32_t flags)
 {
 	static const char *const names[] = {"pending", "no_start", "peek", "continued", "reread", "passed"};
@@ -84,7 +66,7 @@ static void put_object(FILE *out, const struct log_line *line)
 	js_set(object, "ssl",
 	       ssl == LOG_SSL_NONE || ssl == LOG_SSL_UNKNOWN || ssl == LOG_SSL_NO_CONN ? js_null()
 	                                                                               : js_bool(ssl != LOG_SSL_NOT));
-	js_set(object, "process_data", js_plain(process_data(ssl)));
+	js_set(object, "process_data", js_plain(log_qtap_process_data(line)));
 	js_set(object, "result", ended ? js_signed(e->result) : js_null());
 	js_set(object, "errno",
 	       js_plain(ended && e->call < FDTAPE_CALL_SSL_READ && e->result < 0 && e->result >= -4095

@@ -22,6 +22,10 @@ done
 fdtape-analyze log --log-format qtap nginx-proxy.tape | cut -f 4 | jq -c '[.msg, .fd, .ssl]' | grep process_data | sort | uniq -c
 fdtape-analyze flows --json nginx-proxy.tape | jq -c '[.fd, .tls.verdict]'
 
+# log --json has the same words for the same calls.
+fdtape-analyze log --json nginx-proxy.tape | jq -r 'select(.bytes > 0) | .process_data' >"$OLDPWD/words"
+fdtape-analyze log --log-format qtap nginx-proxy.tape | cut -f 4 | jq -r .msg | grep process_data | cmp - "$OLDPWD/words"
+
 # What is no known connection (here: its flow's definition is in a damaged block).
 fdtape-analyze -q log --log-format qtap golden/v1/damaged-header.tape 2>/dev/null | head -3
 fdtape-analyze log --log-format qtab nginx-proxy.tape
