@@ -8,6 +8,7 @@
 
 #include "analyze/alloc.h"
 #include "analyze/say.h"
+#include "analyze/stats.h"
 
 enum key {
 	KEY_JSON = CLI_FIRST_KEY,
@@ -138,15 +139,8 @@ static void parse_log_format(struct options *o, const char *value)
 
 static void parse_by(struct options *o, const char *value)
 {
-	static const char *const words[N_STATS_BYS] = {
-	        [STATS_BY_PROCESS] = "process",
-	        [STATS_BY_CALL] = "call",
-	        [STATS_BY_PEER] = "peer",
-	        [STATS_BY_PATH] = "path",
-	};
-
 	for (int by = 0; by < N_STATS_BYS; by++)
-		if (strcmp(value, words[by]) == 0) {
+		if (strcmp(value, stats_by_word((enum stats_by)by)) == 0) {
 			o->stats_by = (enum stats_by)by;
 			return;
 		}
