@@ -18,6 +18,7 @@ enum key {
 	KEY_RAW,
 	KEY_LOG_FORMAT,
 	KEY_BY,
+	KEY_TREE,
 	KEY_OUTPUT = 'o',
 };
 
@@ -25,6 +26,8 @@ static const struct cli_option options_table[] = {
         {CLI_FIRST_KEY, NULL, NULL, "Output:"},
         {KEY_JSON, "json", NULL, "JSON Lines, one object a line, stable keys"},
         {KEY_OUTPUT, "output", "FILE", "write to FILE, which only its owner can read"},
+        {CLI_FIRST_KEY, NULL, NULL, "For http:"},
+        {KEY_TREE, "tree", NULL, "each request below the one that it was made for, and by what evidence"},
         {CLI_FIRST_KEY, NULL, NULL, "For log:"},
         {KEY_LOG_FORMAT, "log-format", "text|json|qtap", "qtap: the lines of qtap's --bpf-trace"},
         {CLI_FIRST_KEY, NULL, NULL, "For stats:"},
@@ -49,6 +52,7 @@ enum takes {
 	TAKES_REPAIR = 1 << 3,
 	TAKES_LOG_FORMAT = 1 << 4,
 	TAKES_BY = 1 << 5,
+	TAKES_TREE = 1 << 6,
 };
 
 static const struct view {
@@ -61,7 +65,7 @@ static const struct view {
         {"info", view_info, TAKES_JSON, "who recorded what, where and when; totals; loss"},
         {"flows", view_flows, TAKES_JSON, "one line a flow: a socket's life on a file descriptor"},
         {"log", view_log, TAKES_JSON | TAKES_LOG_FORMAT, "one line a call, in the order in which they happened"},
-        {"http", view_http, TAKES_JSON, "one line a request with its response: HTTP/1, HTTP/2, gRPC"},
+        {"http", view_http, TAKES_JSON | TAKES_TREE, "one line a request with its response: HTTP/1, HTTP/2, gRPC"},
         {"ws", view_ws, TAKES_JSON, "one line a WebSocket message"},
         {"sql", view_sql, TAKES_JSON, "one line a command to a database: PostgreSQL, MySQL, Redis"},
         {"dns", view_dns, TAKES_JSON, "one line a DNS query with its response"},
@@ -243,6 +247,10 @@ static void take_option(struct command *c, struct options *o, const struct cli *
 		parse_by(o, cli->value);
 		c->given |= TAKES_BY;
 		break;
+	case KEY_TREE:
+		o->tree = true;
+		c->given |= TAKES_TREE;
+		break;
 	case KEY_LOG_FORMAT:
 		parse_log_format(o, cli->value);
 		c->given |= TAKES_LOG_FORMAT;
@@ -288,6 +296,7 @@ static void parse(struct command *c, struct options *o, int argc, char **argv)
 		             : wrong & TAKES_REPAIR     ? "--repair"
 		             : wrong & TAKES_LOG_FORMAT ? "--log-format"
 		             : wrong & TAKES_BY         ? "--by"
+		             : wrong & TAKES_TREE       ? "--tree"
 		                                        : "--wire");
 	if (o->json && o->log_qtap)
 		say_and_exit(CLI_USAGE, "--json and --log-format qtap are two forms; choose one");

@@ -33,6 +33,7 @@ struct options {
 	bool wire;              /* stream, pcapng: what the fd carried */
 	bool raw;               /* stream: the exact bytes */
 	bool repair;            /* verify: write a sound tape */
+	bool tree;              /* http: each request below the one that it was made for */
 	bool log_qtap;          /* log: lines as qtap writes them */
 	enum stats_by stats_by; /* stats: N_STATS_BYS when none was named */
 	bool terminal;          /* out is one */
@@ -44,6 +45,7 @@ int view_summary(struct options *options);
 int view_flows(struct options *options);
 int view_log(struct options *options);
 int view_http(struct options *options);
+int view_tree(struct options *options);
 int view_ws(struct options *options);
 int view_sql(struct options *options);
 int view_dns(struct options *options);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "analyze/http_object.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/alloc.h"
+#include "analyze/message_row.h"
+
+static json_t *pairs(const struct http_header *headers, size_t n)
+{
+	json_t *array = js_array(), *pair;
+
+	for (size_t i = 0; i < n; i++) {
+		pair = js_array();
+		js_add(pair, js_text(headers[i].name));
+		js_add(pair, js_text(headers[i].value));
+		js_add(array, pair);
+	}
+	return array;
+}
+
+static json_t *headers_array(const struct http_message *message)
+{
+	return message->seen ? pairs(message->headers, message->n_headers) : js_null();
+}
+
+static json_t *known(int64_t n)
+{
+	return n >= 0 ? js_signed(n) : js_null();
+}
+
+/* What gRPC says of a call. */
+static json_t *grpc_object(const struct http_exchange *x)
+{
+	const char *slash = x->target && *x->target == '/' ? strchr(x->target + 1, '/') : NULL;
+	char *service = slash ? alloc_copy(x->target + 1) : NULL;
+	json_t *object;
+
+	object = js_object();
+	if (service)
+		service[slash - x->target - 1] = '\0';
+	js_set(object, "service", js_text(service));
+	js_set(object, "method", js_text(slash ? slash + 1 : NULL));
+	js_set(object, "status", known(x->grpc_status));
+	js_set(object, "message", js_text(x->grpc_message));
+	js_set(object, "request_messages", known(x->request.grpc_messages));
+	js_set(object, "response_messages", known(x->response.grpc_messages));
+	free(service);
+	return object;
+}
+
+static json_t *sha256_text(const struct http_message *message)
+{
+	return message->body_whole ? js_hex(message->body_sha256, sizeof message->body_sha256) : js_null();
+}
+
+json_t *http_object(const struct player_flow *flow, const struct http_exchange *x)
+{
+	json_t *object = message_object(flow, message_role(flow, x->dir));
+
+	js_set(object, "version", js_text(x->version));
+	js_set(object, "stream", x->stream >= 0 ? js_signed(x->stream) : js_null());
+	js_set(object, "method", js_text(x->method));
+	js_set(object, "scheme", js_text(x->scheme));
+	js_set(object, "authority", js_text(x->authority));
+	js_set(object, "path", js_text(x->target));
+	js_set(object, "request_headers", headers_array(&x->request));
+	js_set(object, "request_body_bytes", x->request.seen ? js_number(x->request.body_bytes) : js_null());
+	js_set(object, "request_body_sha256", sha256_text(&x->request));
+	js_set(object, "status", x->status ? js_signed(x->status) : js_null());
+	js_set(object, "response_headers", headers_array(&x->response));
+	js_set(object, "response_body_bytes", x->response.seen ? js_number(x->response.body_bytes) : js_null());
+	js_set(object, "response_body_sha256", sha256_text(&x->response));
+	js_set(object, "start", js_time(x->start));
+	js_set(object, "ttfb_ns", js_span(x->start, x->first_byte));
+	js_set(object, "duration_ns", js_span(x->start, x->end));
+	js_set(object, "complete", js_bool(x->complete));
+	js_set(object, "response_trailers",
+	       x->response.n_trailers ? pairs(x->response.trailers, x->response.n_trailers) : js_null());
+	js_set(object, "reset", js_plain(x->reset));
+	js_set(object, "events", known(x->response.events));
+	js_set(object, "grpc", x->grpc ? grpc_object(x) : js_null());
+	return object;
+}
