@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which request was made for which: a reverse proxy's, both ends of a connection, two machines' tapes."""
+import concurrent.futures
+import datetime
+import os
+import sys
+
+from live import ROOM, analyze, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, recording, run, server, workspace
+
+COUNT = 20
+
+
+def tree(*tapes):
+    """The requests by their number, and what is said of clocks."""
+    lines = json_lines("http", "--tree", *tapes)
+    return {x["number"]: x for x in lines if "number" in x}, [x for x in lines if "clock" in x]
+
+
+def proxied(folder, back, front):
+    """nginx that serves files slowly enough for requests to overlap, and one before it, HTTP in front of HTTPS."""
+    os.makedirs(f"{folder}/www")
+    for i in range(COUNT):
+        with open(f"{folder}/www/{i}", "wb") as file:
+            file.write(os.urandom(60_000 + i))
+    cert, key = certificate(folder)
+    behind = nginx_config(folder, f"""
+  server {{ listen 127.0.0.1:{back} ssl; ssl_certificate {cert}; ssl_certificate_key {key}; root {folder}/www; limit_rate 150k; }}""",
+                          "behind")
+    proxy = nginx_config(folder, f"""
+  server {{ listen 127.0.0.1:{front}; location / {{ proxy_pass https://127.0.0.1:{back}; }} }}""", "proxy")
+    return behind, proxy
+
+
+def get(folder, front, i, *options):
+    run("curl", "-sS", *options, "-o", f"{folder}/got{i}", f"http://127.0.0.1:{front}/{i}")
+    equal("curl's copy", read(f"{folder}/got{i}"), read(f"{folder}/www/{i}"))
+
+
+def record_proxy(folder, front, process, options):
+    tape = f"{folder}/proxy.tape"
+    with recording(tape, *ROOM, "-p", str(process.pid)):
+        with concurrent.futures.ThreadPoolExecutor(COUNT) as pool:
+            for done in [pool.submit(get, folder, front, i, *options(i)) for i in range(COUNT)]:
+                done.result()
+    return tape
+
+
+def halves(requests):
+    inbound = [x for x in requests.values() if x["role"] == "server"]
+    outbound = [x for x in requests.values() if x["role"] == "client"]
+    equal("inbound", sorted(x["path"] for x in inbound), sorted(f"/{i}" for i in range(COUNT)))
+    equal("outbound", sorted(x["path"] for x in outbound), sorted(f"/{i}" for i in range(COUNT)))
+    # Else there was nothing to tell apart.
+    equal("all overlap", max(x["start"] for x in inbound) < min(end(x) for x in inbound), True)
+    return inbound, outbound
+
+
+def end(x):
+    """When the response had been sent, comparable with "start"."""
+    whole, ns = x["start"].rstrip("Z").split(".")
+    seconds, ns = divmod(int(ns) + x["duration_ns"], 10**9)
+    later = datetime.datetime.fromisoformat(whole) + datetime.timedelta(seconds=seconds)
+    return f"{later.isoformat()}.{ns:09d}Z"
+
+
+def ids():
+    """20 requests at a time through one event loop, told apart by x-request-id: each joined with its own"""
+    with workspace() as folder:
+        back, front = free_port(), free_port()
+        behind, proxy = proxied(folder, back, front)
+        with nginx(behind, back), nginx(proxy, front) as process:
+            tape = record_proxy(folder, front, process, lambda i: ("-H", f"X-Request-ID: request-{i}-of-this-test"))
+        requests, clocks = tree(tape)
+        _, outbound = halves(requests)
+        for x in outbound:
+            equal(f"{x['path']} is joined by", (x["evidence"], x["id"], x["candidates"]), ("id", "x-request-id", None))
+            equal("the path that it was made for", requests[x["parent"]]["path"], x["path"])
+            equal("role", requests[x["parent"]]["role"], "server")
+        equal("clocks", clocks, [])
+        text = analyze("http", "--tree", tape).decode()
+        equal("columns", max(len(line) for line in text.splitlines()) <= 100, True)
+        equal("said", f"{COUNT} sent: {COUNT} for a request that was served (id {COUNT}, only 0, thread 0), 0 ambiguous, 0 for none"
+              in text, True)
+
+
+def no_ids():
+    """The same without ids: one event loop, nothing tells them apart, and nothing is guessed"""
+    with workspace() as folder:
+        back, front = free_port(), free_port()
+        behind, proxy = proxied(folder, back, front)
+        with nginx(behind, back), nginx(proxy, front) as process:
+            tape = record_proxy(folder, front, process, lambda i: ())
+        requests, _ = tree(tape)
+        _, outbound = halves(requests)
+        for x in outbound:
+            if x["parent"] is not None:  # the first one may have been alone when it was passed on
+                equal("the path that it was made for", requests[x["parent"]]["path"], x["path"])
+            else:
+                equal("candidates", 2 <= x["candidates"] <= COUNT, True)
+        equal("ambiguous", sum(x["parent"] is None for x in outbound) >= COUNT - 2, True)
+
+
+THREADS = """
+import http.server, sys, urllib.request
+class Proxy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = urllib.request.urlopen(sys.argv[2] + self.path).read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 64
+Server(("127.0.0.1", int(sys.argv[1])), Proxy).serve_forever()
+"""
+
+
+def threads():
+    """A proxy with a thread for each connection, without ids: the thread tells"""
+    with workspace() as folder:
+        back, front = free_port(), free_port()
+        os.makedirs(f"{folder}/www")
+        for i in range(COUNT):
+            with open(f"{folder}/www/{i}", "wb") as file:
+                file.write(os.urandom(60_000 + i))
+        behind = nginx_config(folder, f"server {{ listen 127.0.0.1:{back}; root {folder}/www; limit_rate 150k; }}")
+        with nginx(behind, back), server(sys.executable, "-c", THREADS, str(front), f"http://127.0.0.1:{back}", port=front) as process:
+            tape = record_proxy(folder, front, process, lambda i: ())
+        requests, _ = tree(tape)
+        _, outbound = halves(requests)
+        for x in outbound:
+            equal("the path that it was made for", x["parent"] and requests[x["parent"]]["path"], x["path"])
+        equal("by the thread", sum(x["evidence"] == "thread" for x in outbound) >= COUNT - 2, True)
+
+
+def chain():
+    """curl, a proxy and the server behind it on one tape: one tree, through both connections"""
+    with workspace() as folder:
+        back, front = free_port(), free_port()
+        behind, proxy = proxied(folder, back, front)
+        with nginx(behind, back), nginx(proxy, front) as proxy_process:
+            tape = f"{folder}/x.tape"
+            with recording(tape, *ROOM, "--exe", "*/nginx", "--exe", "*/curl", "--port", str(front), "--port", str(back)):
+                for i in range(3):
+                    get(folder, front, i)
+        requests, clocks = tree(tape)
+        equal("requests", len(requests), 12)
+        equal("clocks of one host", clocks, [])
+        for i in range(3):
+            x = {(x["exe"].rsplit("/")[-1], x["role"], x["pid"] == proxy_process.pid): x
+                 for x in requests.values() if x["path"] == f"/{i}"}
+            asks, front_in = x["curl", "client", False], x["nginx", "server", True]
+            front_out, back_in = x["nginx", "client", True], x["nginx", "server", False]
+            equal("curl's", (asks["parent"], asks["candidates"]), (None, 0))
+            equal("the proxy's", (front_in["parent"], front_in["evidence"]), (asks["number"], "connection"))
+            equal("what it asks", (front_out["parent"], front_out["evidence"]), (front_in["number"], "only"))
+            equal("the server's", (back_in["parent"], back_in["evidence"]), (front_out["number"], "connection"))
+
+
+def hosts():
+    """Two tapes with two hosts' names: paired, and the clocks, which are one, found to be so"""
+    with workspace() as folder:
+        port = free_port()
+        os.makedirs(f"{folder}/www")
+        with open(f"{folder}/www/file", "wb") as file:
+            file.write(os.urandom(50_000))
+        config = nginx_config(folder, f"server {{ listen 127.0.0.1:{port}; root {folder}/www; }}")
+        here, there = f"{folder}/here.tape", f"{folder}/there.tape"
+        record = f"exec {os.environ['BIN']}/fdtape-record -q -o {there} -- curl -sS --fail-early " + " ".join(
+            f"-o /dev/null http://127.0.0.1:{port}/file?{i}" for i in range(10))
+        with nginx(config, port) as process:
+            with recording(here, *ROOM, "-p", str(process.pid)):
+                run("unshare", "--uts", "sh", "-c", f"hostname another-machine && {record}")
+        for order in ((here, there), (there, here)):
+            requests, clocks = tree(*order)
+            equal("requests", len(requests), 20)
+            served = [x for x in requests.values() if x["role"] == "server"]
+            equal("hosts", {x["host"] for x in requests.values() if x["role"] == "client"}, {"another-machine"})
+            equal("their own", {x["host"] for x in served}, {os.uname().nodename})
+            for x in served:
+                equal("evidence", x["evidence"], "connection")
+                equal("the other end", (requests[x["parent"]]["path"], requests[x["parent"]]["role"]), (x["path"], "client"))
+            (clock,) = clocks
+            equal("requests compared", clock["requests"], 10)
+            equal(f"no offset lies within {clock}", clock["low_ns"] <= 0 <= clock["high_ns"], True)
+            equal(f"the middle is near {clock}", abs(clock["ahead_ns"]) < 20_000_000, True)
+            text = analyze("http", "--tree", *order).decode()
+            equal("said", "clock of " in text and "by 10 requests)" in text, True)
+
+
+main(ids, no_ids, threads, chain, hosts)
