@@ -347,14 +347,16 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 
 /* ---- the end ---------------------------------------------------------------------------------------------------- */
 
-/* "1.23 ms", "-1.23 ms" */
-static const char *text_signed(char out[static TEXT_DURATION_MAX + 1], int64_t ns)
+/* "+3600.250000123 s": all of it, for it is what times of the other host are corrected by. */
+static void put_seconds(FILE *out, int64_t ns)
 {
-	if (ns == -CAUSALITY_FAR || ns == CAUSALITY_FAR)
-		return strcpy(out, "not known");
-	out[0] = '-';
-	text_duration(out + (ns < 0), (uint64_t)(ns < 0 ? -ns : ns));
-	return out;
+	uint64_t far = (uint64_t)(ns < 0 ? -ns : ns);
+
+	if (far == CAUSALITY_FAR)
+		fputs("anything", out);
+	else
+		fprintf(out, "%c%" PRIu64 ".%09u s", ns < 0 ? '-' : '+', far / 1000000000,
+		        (unsigned)(far % 1000000000));
 }
 
 static void put_name(FILE *out, const struct tree *t, uint32_t host)
@@ -378,7 +380,7 @@ static bool is_known(const struct causality_offset *o)
 
 static void put_offset(const struct tree *t, const struct causality_offset *o)
 {
-	char middle[TEXT_DURATION_MAX + 1], low[TEXT_DURATION_MAX + 1], high[TEXT_DURATION_MAX + 1];
+	char off[TEXT_DURATION_MAX];
 	FILE *out = t->play.options->out;
 	json_t *object;
 
@@ -395,13 +397,19 @@ static void put_offset(const struct tree *t, const struct causality_offset *o)
 	}
 	fputs("clock of ", out);
 	put_name(out, t, o->b);
-	fputs(" ahead of that of ", out);
+	fputs(" against that of ", out);
 	put_name(out, t, o->a);
-	fprintf(out, ": %s (%s to %s, by %" PRIu64 " request%s)\n",
-	        is_known(o)         ? text_signed(middle, causality_offset_middle(o))
-	        : o->low <= o->high ? "not known"
-	                            : "contradictory",
-	        text_signed(low, o->low), text_signed(high, o->high), o->pairs, o->pairs == 1 ? "" : "s");
+	fputs(": ", out);
+	if (is_known(o)) {
+		put_seconds(out, causality_offset_middle(o));
+		fprintf(out, ", %s off at most", text_duration(off, (uint64_t)(o->high - o->low + 1) / 2));
+	} else {
+		fputs(o->low > o->high ? "contradictory, at least " : "at least ", out);
+		put_seconds(out, o->low);
+		fputs(", at most ", out);
+		put_seconds(out, o->high);
+	}
+	fprintf(out, ", by %" PRIu64 " request%s\n", o->pairs, o->pairs == 1 ? "" : "s");
 }
 
 static void put_totals(const struct tree *t)

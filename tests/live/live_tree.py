@@ -159,20 +159,49 @@ def chain():
             equal("the server's", (back_in["parent"], back_in["evidence"]), (front_out["number"], "connection"))
 
 
-def hosts():
-    """Two tapes with two hosts' names: paired, and the clocks, which are one, found to be so"""
+# A machine whose clock is an hour and a quarter of a second ahead.
+AHEAD = 3600_250_000_000
+CLOCK = """
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	int status = (int)syscall(SYS_clock_gettime, clock, t);
+
+	if (status == 0 && clock == CLOCK_REALTIME) {
+		t->tv_sec += 3600;
+		t->tv_nsec += 250000000;
+		if (t->tv_nsec >= 1000000000) {
+			t->tv_sec++;
+			t->tv_nsec -= 1000000000;
+		}
+	}
+	return status;
+}
+"""
+
+
+def two_hosts(ahead):
+    """Two recorders, the client's with another host's name and clock; the tapes are played in both orders."""
     with workspace() as folder:
-        port = free_port()
+        port, preload = free_port(), ""
         os.makedirs(f"{folder}/www")
         with open(f"{folder}/www/file", "wb") as file:
             file.write(os.urandom(50_000))
+        if ahead:
+            with open(f"{folder}/clock.c", "w") as file:
+                file.write(CLOCK)
+            run(os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", f"{folder}/clock.so", f"{folder}/clock.c")
+            preload = f"LD_PRELOAD={folder}/clock.so "
         config = nginx_config(folder, f"server {{ listen 127.0.0.1:{port}; root {folder}/www; }}")
         here, there = f"{folder}/here.tape", f"{folder}/there.tape"
-        record = f"exec {os.environ['BIN']}/fdtape-record -q -o {there} -- curl -sS --fail-early " + " ".join(
-            f"-o /dev/null http://127.0.0.1:{port}/file?{i}" for i in range(10))
+        urls = " ".join(f"-o /dev/null http://127.0.0.1:{port}/file?{i}" for i in range(10))
         with nginx(config, port) as process:
             with recording(here, *ROOM, "-p", str(process.pid)):
-                run("unshare", "--uts", "sh", "-c", f"hostname another-machine && {record}")
+                run("unshare", "--uts", "sh", "-c",
+                    f"hostname another-machine && {preload}exec {os.environ['BIN']}/fdtape-record -q -o {there} -- curl -sS {urls}")
         for order in ((here, there), (there, here)):
             requests, clocks = tree(*order)
             equal("requests", len(requests), 20)
@@ -184,10 +213,27 @@ def hosts():
                 equal("the other end", (requests[x["parent"]]["path"], requests[x["parent"]]["role"]), (x["path"], "client"))
             (clock,) = clocks
             equal("requests compared", clock["requests"], 10)
-            equal(f"no offset lies within {clock}", clock["low_ns"] <= 0 <= clock["high_ns"], True)
-            equal(f"the middle is near {clock}", abs(clock["ahead_ns"]) < 20_000_000, True)
+            truth = ahead if clock["clock"] == "another-machine" else -ahead
+            equal("whose clocks", {clock["clock"], clock["against"]}, {"another-machine", os.uname().nodename})
+            # Each recorder reads its two clocks one after the other, which no bound knows of.
+            near = 100_000
+            equal(f"{truth} lies within {clock}", clock["low_ns"] - near <= truth <= clock["high_ns"] + near, True)
+            equal(f"{truth} is near {clock}", abs(clock["ahead_ns"] - truth) < 20_000_000, True)
             text = analyze("http", "--tree", *order).decode()
-            equal("said", "clock of " in text and "by 10 requests)" in text, True)
+            middle, sign = abs(clock["ahead_ns"]), "-" if clock["ahead_ns"] < 0 else "+"
+            equal("said", text.splitlines()[-1].split(", ")[::2],
+                  [f"clock of {clock['clock']} against that of {clock['against']}: {sign}{middle // 10**9}.{middle % 10**9:09d} s",
+                   "by 10 requests"])
 
 
-main(ids, no_ids, threads, chain, hosts)
+def hosts():
+    """Two tapes with two hosts' names: paired, and the clocks, which are one, found to be so"""
+    two_hosts(0)
+
+
+def hosts_apart():
+    """The same with a clock that is an hour and a quarter of a second ahead: found to be so"""
+    two_hosts(AHEAD)
+
+
+main(ids, no_ids, threads, chain, hosts, hosts_apart)
