@@ -4,10 +4,12 @@ import concurrent.futures
 import datetime
 import os
 import sys
+import urllib.request
 
 from live import ROOM, analyze, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, recording, run, server, workspace
 
 COUNT = 20
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever the environment says
 
 
 def tree(*tapes):
@@ -24,23 +26,25 @@ def proxied(folder, back, front):
             file.write(os.urandom(60_000 + i))
     cert, key = certificate(folder)
     behind = nginx_config(folder, f"""
-  server {{ listen 127.0.0.1:{back} ssl; ssl_certificate {cert}; ssl_certificate_key {key}; root {folder}/www; limit_rate 150k; }}""",
+  server {{ listen 127.0.0.1:{back} ssl; ssl_certificate {cert}; ssl_certificate_key {key}; root {folder}/www; limit_rate 40k; }}""",
                           "behind")
     proxy = nginx_config(folder, f"""
   server {{ listen 127.0.0.1:{front}; location / {{ proxy_pass https://127.0.0.1:{back}; }} }}""", "proxy")
     return behind, proxy
 
 
-def get(folder, front, i, *options):
-    run("curl", "-sS", *options, "-o", f"{folder}/got{i}", f"http://127.0.0.1:{front}/{i}")
-    equal("curl's copy", read(f"{folder}/got{i}"), read(f"{folder}/www/{i}"))
+def get(folder, front, i, headers):
+    request = urllib.request.Request(f"http://127.0.0.1:{front}/{i}", headers=headers)
+    with DIRECT.open(request, timeout=60) as answer:
+        equal("the copy", answer.read(), read(f"{folder}/www/{i}"))
 
 
-def record_proxy(folder, front, process, options):
+def record_proxy(folder, front, process, headers):
+    """All at a time, with what `headers` gives for each."""
     tape = f"{folder}/proxy.tape"
     with recording(tape, *ROOM, "-p", str(process.pid)):
         with concurrent.futures.ThreadPoolExecutor(COUNT) as pool:
-            for done in [pool.submit(get, folder, front, i, *options(i)) for i in range(COUNT)]:
+            for done in [pool.submit(get, folder, front, i, headers(i)) for i in range(COUNT)]:
                 done.result()
     return tape
 
@@ -69,7 +73,7 @@ def ids():
         back, front = free_port(), free_port()
         behind, proxy = proxied(folder, back, front)
         with nginx(behind, back), nginx(proxy, front) as process:
-            tape = record_proxy(folder, front, process, lambda i: ("-H", f"X-Request-ID: request-{i}-of-this-test"))
+            tape = record_proxy(folder, front, process, lambda i: {"X-Request-ID": f"request-{i}-of-this-test"})
         requests, clocks = tree(tape)
         _, outbound = halves(requests)
         for x in outbound:
@@ -89,7 +93,7 @@ def no_ids():
         back, front = free_port(), free_port()
         behind, proxy = proxied(folder, back, front)
         with nginx(behind, back), nginx(proxy, front) as process:
-            tape = record_proxy(folder, front, process, lambda i: ())
+            tape = record_proxy(folder, front, process, lambda i: {})
         requests, _ = tree(tape)
         _, outbound = halves(requests)
         for x in outbound:
@@ -104,7 +108,7 @@ THREADS = """
 import http.server, sys, urllib.request
 class Proxy(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = urllib.request.urlopen(sys.argv[2] + self.path).read()
+        body = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[2] + self.path).read()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -125,9 +129,9 @@ def threads():
         for i in range(COUNT):
             with open(f"{folder}/www/{i}", "wb") as file:
                 file.write(os.urandom(60_000 + i))
-        behind = nginx_config(folder, f"server {{ listen 127.0.0.1:{back}; root {folder}/www; limit_rate 150k; }}")
+        behind = nginx_config(folder, f"server {{ listen 127.0.0.1:{back}; root {folder}/www; limit_rate 40k; }}")
         with nginx(behind, back), server(sys.executable, "-c", THREADS, str(front), f"http://127.0.0.1:{back}", port=front) as process:
-            tape = record_proxy(folder, front, process, lambda i: ())
+            tape = record_proxy(folder, front, process, lambda i: {})
         requests, _ = tree(tape)
         _, outbound = halves(requests)
         for x in outbound:
@@ -144,7 +148,8 @@ def chain():
             tape = f"{folder}/x.tape"
             with recording(tape, *ROOM, "--exe", "*/nginx", "--exe", "*/curl", "--port", str(front), "--port", str(back)):
                 for i in range(3):
-                    get(folder, front, i)
+                    run("curl", "-sS", "-o", f"{folder}/got", f"http://127.0.0.1:{front}/{i}")
+                    equal("curl's copy", read(f"{folder}/got"), read(f"{folder}/www/{i}"))
         requests, clocks = tree(tape)
         equal("requests", len(requests), 12)
         equal("clocks of one host", clocks, [])
