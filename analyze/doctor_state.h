@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef DOCTOR_STATE_H
+#define DOCTOR_STATE_H
+
+/*
+ * What the groups of findings share: a live flow's record, and how a finding is added.
+ */
+#include "analyze/doctor.h"
+
+/* The outer TLS records of one direction, as far as they tell of alerts that are not encrypted. */
+struct doctor_records {
+	uint8_t first;   /* byte of the stream */
+	bool begun, off; /* off: no records (any more) */
+	uint8_t head[7]; /* of the record at hand, with the two bytes of an alert */
+	unsigned n_head;
+	uint64_t skip; /* bytes of it that are left */
+};
+
+/* player_flow.user of a socket. */
+struct doctor_flow {
+	uint64_t ended; /* when the other end's end of data was read; 0: not */
+	uint64_t shut;  /* when its own writing end was shut down; 0: not */
+	bool shared;    /* other processes or fds have the same socket: what this one did not do, those may have done */
+	bool carried;   /* any byte */
+	bool reset, broke, timed_out;
+	bool answered;           /* an exchange came to a good end */
+	uint64_t answer_missing; /* how many exchanges had none */
+	struct {
+		uint64_t n, bytes, from, last; /* of writes in a row */
+	} tiny;
+	bool tiny_told;
+	struct doctor_records records[2];
+	uint8_t alert;       /* description of the first fatal one */
+	uint64_t alert_time; /* 0: none */
+	enum fdtape_dir alert_dir;
+};
+
+/* About the flow, or about the process where flow is NULL. The evidence must be safe text. */
+__attribute__((format(printf, 6, 7))) struct doctor_finding *doctor_add(struct doctor *d, enum doctor_kind kind,
+                                                                        const struct player_flow *flow,
+                                                                        const struct player_process *process,
+                                                                        uint64_t time, const char *evidence, ...);
+/* The same about a subject that was kept. */
+__attribute__((format(printf, 5, 6))) struct doctor_finding *doctor_add_about(struct doctor *d, enum doctor_kind kind,
+                                                                              const struct doctor_subject *subject,
+                                                                              uint64_t time, const char *evidence, ...);
+void doctor_subject_set(struct doctor_subject *subject, const struct player_flow *flow,
+                        const struct player_process *process);
+void doctor_subject_release(struct doctor_subject *subject);
+
+/* doctor_calls.c */
+void doctor_judge_call(struct doctor *d, const struct player_call *call);
+void doctor_judge_fd(struct doctor *d, const struct player_flow *flow);
+void doctor_finish_calls(struct doctor *d);
+/* doctor_http.c */
+void doctor_judge_exchange(struct doctor *d, const struct player_flow *flow, const struct http_exchange *exchange);
+/* doctor_tls.c */
+void doctor_follow_records(struct doctor_flow *f, enum fdtape_dir dir, const struct player_piece *piece);
+void doctor_judge_tls(struct doctor *d, const struct player_flow *flow);
+void doctor_finish_tls(struct doctor *d);
+
+#endif
