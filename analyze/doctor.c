@@ -134,6 +134,12 @@ void doctor_subject_release(struct doctor_subject *s)
 	free(s->who);
 }
 
+bool doctor_same_address(const struct fdtape_address *a, const struct fdtape_address *b)
+{
+	return a->family == b->family && a->port == b->port && a->len == b->len && a->len <= sizeof a->addr &&
+	       memcmp(a->addr, b->addr, a->len) == 0;
+}
+
 /* NULL: there are too many. */
 static struct doctor_finding *new_finding(struct doctor *d, enum doctor_kind kind, uint64_t time, const char *evidence,
                                           va_list args)
@@ -276,7 +282,7 @@ static int on_wire(void *context, struct player_flow *flow, enum fdtape_dir dir,
 {
 	(void)context;
 	if (flow->user && flow->def.flags & FDTAPE_FLOW_STREAM)
-		doctor_follow_records(flow->user, dir, piece);
+		doctor_follow_records(flow, dir, piece);
 	return 0;
 }
 

@@ -55,12 +55,6 @@ struct doctor_process {
 	struct doctor_subject leak; /* the first */
 };
 
-static bool same_address(const struct fdtape_address *a, const struct fdtape_address *b)
-{
-	return a->family == b->family && a->port == b->port && a->len == b->len && a->len <= sizeof a->addr &&
-	       memcmp(a->addr, b->addr, a->len) == 0;
-}
-
 /* ---- attempts --------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -82,7 +76,7 @@ static void add_attempt(struct doctor *d, const struct player_call *call, int64_
 	for (i = 0; i < d->n_refusals; i++) {
 		r = &d->refusals[i];
 		if (r->error == error && r->subject.pid == flow->process->pid &&
-		    same_address(&r->peer, &flow->def.remote))
+		    doctor_same_address(&r->peer, &flow->def.remote))
 			break;
 	}
 	if (i == DOCTOR_ENTRIES)
@@ -112,7 +106,7 @@ static void note_success(struct doctor *d, const struct player_flow *flow, uint6
 		if (r->subject.pid != flow->process->pid || r->peer.port != flow->def.remote.port ||
 		    r->peer.family == FDTAPE_FAMILY_UNIX || flow->def.proto != FDTAPE_PROTO_TCP)
 			continue;
-		if (!same_address(&r->peer, &flow->def.remote))
+		if (!doctor_same_address(&r->peer, &flow->def.remote))
 			r->elsewhere = true;
 		else if (!r->reached)
 			r->reached = wall;

@@ -15,7 +15,7 @@ enum {
 	REQUEST_TEXT_MAX = 200,
 };
 
-/* Who ended the connection, as far as it was seen: " (...)". */
+/* Who ended the connection, as far as it was seen. */
 static const char *end_text(char out[static 64], const struct player_flow *flow, const struct doctor_flow *f)
 {
 	char clock[TEXT_CLOCK_MAX];
@@ -85,10 +85,12 @@ void doctor_judge_exchange(struct doctor *d, const struct player_flow *flow, con
 
 	if (!x->request.seen)
 		return;
-	request = http_request_text(x);
+	request = http_target_text(x);
 	text_cut(request, REQUEST_TEXT_MAX);
 	if (f && x->complete && x->status < 400)
 		f->answered = true;
+	if (f && x->status >= 400)
+		f->turned_down = true;
 	if (x->reset) {
 		/* Who does not want the rest any more says so. */
 		if (strcmp(x->reset, "CANCEL") != 0 && strcmp(x->reset, "NO_ERROR") != 0)

@@ -9,9 +9,10 @@
 
 /* The outer TLS records of one direction, as far as they tell of alerts that are not encrypted. */
 struct doctor_records {
-	uint8_t first;   /* byte of the stream */
-	bool begun, off; /* off: no records (any more) */
-	uint8_t head[7]; /* of the record at hand, with the two bytes of an alert */
+	uint8_t first;     /* byte of the stream */
+	bool begun, known; /* known: `first` is its first byte */
+	bool off;          /* no records (any more) */
+	uint8_t head[7];   /* of the record at hand, with the two bytes of an alert */
 	unsigned n_head;
 	uint64_t skip; /* bytes of it that are left */
 };
@@ -23,8 +24,8 @@ struct doctor_flow {
 	bool shared;    /* other processes or fds have the same socket: what this one did not do, those may have done */
 	bool carried;   /* any byte */
 	bool reset, broke, timed_out;
-	bool answered;           /* an exchange came to a good end */
-	uint64_t answer_missing; /* how many exchanges had none */
+	bool answered;    /* an exchange came to a good end */
+	bool turned_down; /* one was answered with a status of 400 and over */
 	struct {
 		uint64_t n, bytes, from, last; /* of writes in a row */
 	} tiny;
@@ -48,6 +49,8 @@ void doctor_subject_set(struct doctor_subject *subject, const struct player_flow
                         const struct player_process *process);
 void doctor_subject_release(struct doctor_subject *subject);
 
+bool doctor_same_address(const struct fdtape_address *a, const struct fdtape_address *b);
+
 /* doctor_calls.c */
 void doctor_judge_call(struct doctor *d, const struct player_call *call);
 void doctor_judge_fd(struct doctor *d, const struct player_flow *flow);
@@ -55,7 +58,7 @@ void doctor_finish_calls(struct doctor *d);
 /* doctor_http.c */
 void doctor_judge_exchange(struct doctor *d, const struct player_flow *flow, const struct http_exchange *exchange);
 /* doctor_tls.c */
-void doctor_follow_records(struct doctor_flow *f, enum fdtape_dir dir, const struct player_piece *piece);
+void doctor_follow_records(const struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
 void doctor_judge_tls(struct doctor *d, const struct player_flow *flow);
 void doctor_finish_tls(struct doctor *d);
 
