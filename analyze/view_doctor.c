@@ -4,6 +4,7 @@
 
 #include "analyze/doctor.h"
 #include "analyze/json.h"
+#include "analyze/say.h"
 #include "analyze/table.h"
 #include "analyze/text.h"
 
@@ -61,18 +62,14 @@ static void put_finding(FILE *out, const struct doctor_finding *f)
 static void put_page(const struct doctor *d)
 {
 	FILE *out = d->play.options->out;
-	uint64_t by[N_DOCTOR_SEVERITIES] = {0}, more = 0;
+	uint64_t by[N_DOCTOR_SEVERITIES] = {0};
 
 	for (size_t i = 0; i < d->n; i++) {
 		put_finding(out, &d->findings[i]);
 		by[doctor_kind_severity(d->findings[i].kind)]++;
 	}
-	for (int kind = 0; kind < N_DOCTOR_KINDS; kind++) {
+	for (int kind = 0; kind < N_DOCTOR_KINDS; kind++)
 		by[doctor_kind_severity(kind)] += d->more[kind];
-		more += d->more[kind];
-	}
-	if (more)
-		fprintf(out, "... and %" PRIu64 " more\n", more);
 	if (!d->n) {
 		fputs("nothing found wanting\n", out);
 		return;
@@ -101,6 +98,18 @@ static void put_json(const struct doctor *d)
 	}
 }
 
+/* Those that were not told. */
+static void note_more(const struct doctor *d)
+{
+	uint64_t more = 0;
+
+	for (int kind = 0; kind < N_DOCTOR_KINDS; kind++)
+		more += d->more[kind];
+	fflush(d->play.options->out);
+	if (more)
+		say("note: %" PRIu64 " more findings were counted, but not kept; choose a part of the tape", more);
+}
+
 int view_doctor(struct options *options)
 {
 	struct doctor doctor;
@@ -110,6 +119,7 @@ int view_doctor(struct options *options)
 		put_json(&doctor);
 	else if (!doctor.play.failed)
 		put_page(&doctor);
+	note_more(&doctor);
 	play_note(&doctor.play);
 	doctor_release(&doctor);
 	return status;
