@@ -282,7 +282,7 @@ static int on_wire(void *context, struct player_flow *flow, enum fdtape_dir dir,
 {
 	(void)context;
 	if (flow->user && flow->def.flags & FDTAPE_FLOW_STREAM)
-		doctor_follow_records(flow, dir, piece);
+		doctor_take_head(flow, dir, piece);
 	return 0;
 }
 

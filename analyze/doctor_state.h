@@ -7,14 +7,12 @@
  */
 #include "analyze/doctor.h"
 
-/* The outer TLS records of one direction, as far as they tell of alerts that are not encrypted. */
-struct doctor_records {
-	uint8_t first;     /* byte of the stream */
-	bool begun, known; /* known: `first` is its first byte */
-	bool off;          /* no records (any more) */
-	uint8_t head[7];   /* of the record at hand, with the two bytes of an alert */
-	unsigned n_head;
-	uint64_t skip; /* bytes of it that are left */
+/* What a direction of a stream begins with. */
+struct doctor_head {
+	uint8_t bytes[7]; /* as many as an alert with its record has */
+	unsigned n;       /* 0: none, or not on the tape */
+	uint64_t wall;    /* of the first */
+	bool begun;
 };
 
 /* player_flow.user of a socket. */
@@ -30,10 +28,7 @@ struct doctor_flow {
 		uint64_t n, bytes, from, last; /* of writes in a row */
 	} tiny;
 	bool tiny_told;
-	struct doctor_records records[2];
-	uint8_t alert;       /* description of the first fatal one */
-	uint64_t alert_time; /* 0: none */
-	enum fdtape_dir alert_dir;
+	struct doctor_head head[2];
 };
 
 /* About the flow, or about the process where flow is NULL. The evidence must be safe text. */
@@ -58,7 +53,7 @@ void doctor_finish_calls(struct doctor *d);
 /* doctor_http.c */
 void doctor_judge_exchange(struct doctor *d, const struct player_flow *flow, const struct http_exchange *exchange);
 /* doctor_tls.c */
-void doctor_follow_records(const struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
+void doctor_take_head(const struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
 void doctor_judge_tls(struct doctor *d, const struct player_flow *flow);
 void doctor_finish_tls(struct doctor *d);
 

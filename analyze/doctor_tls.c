@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Findings by what TLS shows on the wire: versions, alerts that are not encrypted, and ports that speak otherwise. */
+/* Findings by what TLS shows: versions, alerts as far as they can be read, and ports that speak otherwise. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +14,7 @@ enum { /* RFC 8446, section 5.1; the versions before have the same outer form */
 	ALERT = 21,
 	HANDSHAKE = 22,
 	APPLICATION_DATA = 23,
-	RECORD_HEADER = 5,
 	ALERT_BYTES = 2, /* one that is encrypted has more */
-	FATAL = 2,
-	UNRECOGNIZED_NAME = 112,
 	TLS12 = 0x0303,
 };
 
@@ -67,73 +64,38 @@ static const struct alert {
         {120, "no_application_protocol", "Allow a protocol (ALPN) that both ends have."},
 };
 
-static bool is_record(uint8_t first)
+void doctor_take_head(const struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece)
 {
-	return first >= CHANGE_CIPHER_SPEC && first <= APPLICATION_DATA;
+	struct doctor_head *head = &((struct doctor_flow *)flow->user)->head[dir];
+	size_t room = sizeof head->bytes - head->n;
+
+	head->begun = true;
+	if (flow->def.flags & FDTAPE_FLOW_PREOPENED || !piece->data || piece->offset != head->n)
+		return;
+	if (!head->n)
+		head->wall = piece->wall;
+	room = piece->len < room ? (size_t)piece->len : room;
+	memcpy(head->bytes + head->n, piece->data, room);
+	head->n += (unsigned)room;
 }
 
-/* ---- the wire --------------------------------------------------------------------------------------------------- */
-
-static void take_alert(struct doctor_flow *f, enum fdtape_dir dir, const uint8_t alert[static ALERT_BYTES],
-                       uint64_t wall)
+/* As far as one byte tells. */
+static bool begins_with_record(const struct doctor_head *head)
 {
-	if (f->alert_time || (alert[0] != FATAL && alert[1] != UNRECOGNIZED_NAME))
-		return;
-	f->alert = alert[1];
-	f->alert_dir = dir;
-	f->alert_time = wall;
+	return head->n && head->bytes[0] >= CHANGE_CIPHER_SPEC && head->bytes[0] <= APPLICATION_DATA;
 }
 
-/* One byte of a record's header, or of what may be an alert in it. */
-static void take_head(struct doctor_flow *f, enum fdtape_dir dir, uint8_t byte, uint64_t wall)
+static bool begins_otherwise(const struct doctor_head *head)
 {
-	struct doctor_records *r = &f->records[dir];
-	unsigned len;
-
-	r->head[r->n_head++] = byte;
-	if (r->n_head < RECORD_HEADER)
-		return;
-	len = (unsigned)r->head[3] << 8 | r->head[4];
-	if (!is_record(r->head[0]) || r->head[1] != 3) {
-		r->off = true;
-		return;
-	}
-	if (r->head[0] == ALERT && len == ALERT_BYTES) {
-		if (r->n_head == RECORD_HEADER + ALERT_BYTES) {
-			take_alert(f, dir, r->head + RECORD_HEADER, wall);
-			r->n_head = 0;
-		}
-		return;
-	}
-	r->skip = len;
-	r->n_head = 0;
+	return head->n && !begins_with_record(head);
 }
 
-void doctor_follow_records(const struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece)
+/* One that is not encrypted. */
+static bool begins_with_alert(const struct doctor_head *head)
 {
-	struct doctor_flow *f = flow->user;
-	struct doctor_records *r = &f->records[dir];
-	uint64_t at = 0;
+	const uint8_t *b = head->bytes;
 
-	if (!r->begun) {
-		r->begun = true;
-		r->off = !piece->data || piece->offset || !piece->len || flow->def.flags & FDTAPE_FLOW_PREOPENED;
-		r->known = !r->off;
-		if (r->known) {
-			r->first = piece->data[0];
-			r->off = !is_record(r->first);
-		}
-	}
-	if (!piece->data)
-		r->off = true;
-	while (!r->off && at < piece->len) {
-		uint64_t skip = r->skip < piece->len - at ? r->skip : piece->len - at;
-
-		r->skip -= skip;
-		at += skip;
-		if (at < piece->len)
-			take_head(f, dir, piece->data[at++], piece->wall);
-	}
+	return head->n == sizeof head->bytes && b[0] == ALERT && b[1] == 3 && b[3] == 0 && b[4] == ALERT_BYTES;
 }
 
 /* ---- flows ------------------------------------------------------------------------------------------------------ */
@@ -153,7 +115,7 @@ static char *name_text(const struct tls_info *tls)
 
 static void tell_alert(struct doctor *d, const struct player_flow *flow)
 {
-	const struct doctor_flow *f = flow->user;
+	const struct tls_alert *a = &flow->tls.alert;
 	const char *version = flow->tls.version ? tls_version_name(flow->tls.version) : NULL;
 	const struct alert *alert = NULL;
 	char address[TEXT_ADDRESS_MAX], *name = name_text(&flow->tls);
@@ -161,13 +123,13 @@ static void tell_alert(struct doctor *d, const struct player_flow *flow)
 	struct doctor_finding *finding;
 
 	for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++)
-		if (alerts[i].description == f->alert)
+		if (alerts[i].description == a->description)
 			alert = &alerts[i];
-	finding = doctor_add(d, DOCTOR_TLS_ALERT, flow, NULL, f->alert_time, "%s sent the alert %s (%u)%s%s%s%s%s",
-	                     f->alert_dir == FDTAPE_OUT ? "this program" : "the peer", alert ? alert->name : "unknown",
-	                     f->alert, f->alert_dir == FDTAPE_OUT && peer ? " to " : "",
-	                     f->alert_dir == FDTAPE_OUT && peer ? peer : "", name, version ? ", " : "",
-	                     version ? version : "");
+	finding =
+	        doctor_add(d, DOCTOR_TLS_ALERT, flow, NULL, a->wall, "%s sent the alert %s (%u)%s%s%s%s%s",
+	                   a->dir == FDTAPE_OUT ? "this program" : "the peer", alert ? alert->name : "unknown",
+	                   a->description, a->dir == FDTAPE_OUT && peer ? " to " : "",
+	                   a->dir == FDTAPE_OUT && peer ? peer : "", name, version ? ", " : "", version ? version : "");
 	if (finding && alert && alert->advice)
 		finding->advice = alert->advice;
 	free(name);
@@ -215,7 +177,7 @@ static void judge_port(struct doctor *d, const struct player_flow *flow, enum fd
 {
 	const struct doctor_flow *f = flow->user;
 	bool tls = flow->tls.verdict == TLS_VERDICT_TLS && flow->tls.evidence & TLS_EVIDENCE_SERVER_HELLO;
-	bool clear = f->records[asks].known && !is_record(f->records[asks].first) && !f->answered &&
+	bool clear = begins_otherwise(&f->head[asks]) && !f->answered &&
 	             (f->turned_down || !flow->traffic[!asks].bytes) && !flow_lost(flow, !asks);
 	struct doctor_port *port = tls || clear ? port_of(d, server_of(flow)) : NULL;
 
@@ -234,26 +196,24 @@ static void judge_ends(struct doctor *d, const struct player_flow *flow)
 {
 	const struct doctor_flow *f = flow->user;
 	enum fdtape_dir asks = flow->role == FDTAPE_ROLE_CLIENT ? FDTAPE_OUT : FDTAPE_IN;
-	const struct doctor_records *question = &f->records[asks], *answer = &f->records[!asks];
-	bool hello = question->known && question->first == HANDSHAKE &&
-	             flow->tls.evidence & TLS_EVIDENCE_CLIENT_HELLO &&
+	const struct doctor_head *question = &f->head[asks], *answer = &f->head[!asks];
+	bool hello = question->n && question->bytes[0] == HANDSHAKE && flow->tls.evidence & TLS_EVIDENCE_CLIENT_HELLO &&
 	             !(flow->tls.evidence & TLS_EVIDENCE_SERVER_HELLO);
 	char address[TEXT_ADDRESS_MAX], *name = name_text(&flow->tls);
 	const char *server = text_address(address, server_of(flow));
 
-	if (hello && answer->known && !is_record(answer->first))
+	if (hello && begins_otherwise(answer))
 		doctor_add(d, DOCTOR_TLS_TO_CLEAR, flow, NULL, flow->opened,
 		           "a ClientHello%s went to %s, whose answer is not TLS: its first byte is 0x%02x", name,
-		           server ? server : "?", answer->first);
+		           server ? server : "?", answer->bytes[0]);
 	else if (hello && !answer->begun && flow->closed && !f->shared && !flow->traffic[!asks].bytes)
 		doctor_add(d, DOCTOR_TLS_HANDSHAKE, flow, NULL, flow->closed,
 		           "the connection with %s ended without a byte in answer to the ClientHello%s",
 		           server ? server : "?", name);
-	else if (question->known && !is_record(question->first) && answer->known && answer->first == ALERT &&
-	         f->alert_time)
-		doctor_add(d, DOCTOR_CLEAR_TO_TLS, flow, NULL, f->alert_time,
+	else if (begins_otherwise(question) && begins_with_alert(answer))
+		doctor_add(d, DOCTOR_CLEAR_TO_TLS, flow, NULL, answer->wall,
 		           "what went to %s is not TLS (its first byte is 0x%02x), and was answered with a TLS alert",
-		           server ? server : "?", question->first);
+		           server ? server : "?", question->bytes[0]);
 	else
 		judge_port(d, flow, asks);
 	free(name);
@@ -267,7 +227,9 @@ void doctor_judge_tls(struct doctor *d, const struct player_flow *flow)
 
 	if (version && tls->version < TLS12)
 		doctor_add(d, DOCTOR_TLS_OLD_VERSION, flow, NULL, flow->opened, "the two ends agreed on %s", version);
-	if (f->alert_time && f->records[!f->alert_dir].known && is_record(f->records[!f->alert_dir].first))
+	/* One that answers what is not TLS is another finding. */
+	if (tls->alert.wall && !(begins_with_alert(&f->head[FDTAPE_IN]) && begins_otherwise(&f->head[FDTAPE_OUT])) &&
+	    !(begins_with_alert(&f->head[FDTAPE_OUT]) && begins_otherwise(&f->head[FDTAPE_IN])))
 		tell_alert(d, flow);
 	if (server_of(flow))
 		judge_ends(d, flow);

@@ -172,6 +172,7 @@ for name; do
 			curl http://127.0.0.1:$dead/
 			curl https://127.0.0.1:$dns/
 			curl http://127.0.0.1:$https/
+			curl https://localhost:$https/small.txt
 			curl --tls-max 1.2 https://localhost:$https/small.txt
 			curl -k --tls-max 1.2 --ciphers ECDHE-RSA-AES128-GCM-SHA256 https://localhost:$https/small.txt
 			:"
