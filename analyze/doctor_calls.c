@@ -214,6 +214,20 @@ static void count_tiny(struct doctor *d, const struct player_call *call, struct 
 	           f->tiny.n, f->tiny.bytes);
 }
 
+/* How long the program was in calls that wait for an answer. */
+static void count_waiting(const struct fdtape_event *e, struct doctor_flow *f)
+{
+	if (e->dir == FDTAPE_OUT) {
+		if (e->bytes) {
+			f->waited = 0;
+			f->got = false;
+		}
+	} else if (!f->got) {
+		f->waited += e->flags & FDTAPE_EVENT_CONTINUED ? 0 : e->duration;
+		f->got = e->bytes > 0;
+	}
+}
+
 static const char *peer_text(char out[static TEXT_ADDRESS_MAX], const struct player_flow *flow)
 {
 	const char *address = text_address(out, &flow->def.remote);
@@ -299,6 +313,7 @@ static void judge_socket(struct doctor *d, const struct player_call *call)
 		f->shut = call->wall;
 	if (!fdtape_call_carries(e->call) || e->flags & FDTAPE_EVENT_PENDING)
 		return;
+	count_waiting(e, f);
 	/* Nothing was read although something was asked for: the end. */
 	if (call->flow->def.flags & FDTAPE_FLOW_STREAM && e->dir == FDTAPE_IN && e->result == 0 && e->arg[0] &&
 	    !(e->flags & FDTAPE_EVENT_CONTINUED) && !f->ended)

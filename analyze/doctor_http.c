@@ -62,6 +62,25 @@ static void judge_incomplete(struct doctor *d, const struct player_flow *flow, c
 		           end_text(end, flow, f));
 }
 
+/* As the client sees it: only what it spent within calls is certainly the peer's time. */
+static void judge_wait(struct doctor *d, const struct player_flow *flow, const struct http_exchange *x,
+                       const char *request)
+{
+	const struct doctor_flow *f = flow->user;
+	uint64_t span = x->first_byte - x->start, waited = !f ? 0 : f->waited < span ? f->waited : span;
+	char whole[TEXT_DURATION_MAX], within[TEXT_DURATION_MAX];
+	struct doctor_finding *finding;
+
+	finding = doctor_add(d, DOCTOR_SLOW_PEER, flow, NULL, x->start,
+	                     "%s: the first byte of the response came %s after the request, %s of it within calls that "
+	                     "read from this flow",
+	                     request, text_duration(whole, span), text_duration(within, waited));
+	if (finding && waited < span / 2)
+		finding->advice =
+		        "The time is between the calls, in which the program polled for the peer, or did something "
+		        "else and came late: see what else it did (log --pid).";
+}
+
 static void judge_time(struct doctor *d, const struct player_flow *flow, const struct http_exchange *x,
                        const char *request)
 {
@@ -69,11 +88,14 @@ static void judge_time(struct doctor *d, const struct player_flow *flow, const s
 	char span[TEXT_DURATION_MAX];
 
 	if (!x->start || x->first_byte < x->start || x->first_byte - x->start < SLOW || x->request.body_bytes ||
-	    !x->request.complete || role == FDTAPE_ROLE_UNKNOWN)
+	    !x->request.complete)
 		return;
-	doctor_add(d, role == FDTAPE_ROLE_CLIENT ? DOCTOR_SLOW_PEER : DOCTOR_SLOW_PROGRAM, flow, NULL, x->start,
-	           "%s: the first byte of the response came %s after the request", request,
-	           text_duration(span, x->first_byte - x->start));
+	if (role == FDTAPE_ROLE_CLIENT)
+		judge_wait(d, flow, x, request);
+	else if (role == FDTAPE_ROLE_SERVER)
+		doctor_add(d, DOCTOR_SLOW_PROGRAM, flow, NULL, x->start,
+		           "%s: the first byte of the response was written %s after the request came", request,
+		           text_duration(span, x->first_byte - x->start));
 }
 
 void doctor_judge_exchange(struct doctor *d, const struct player_flow *flow, const struct http_exchange *x)

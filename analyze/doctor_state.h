@@ -17,10 +17,12 @@ struct doctor_head {
 
 /* player_flow.user of a socket. */
 struct doctor_flow {
-	uint64_t ended; /* when the other end's end of data was read; 0: not */
-	uint64_t shut;  /* when its own writing end was shut down; 0: not */
-	bool shared;    /* other processes or fds have the same socket: what this one did not do, those may have done */
-	bool carried;   /* any byte */
+	uint64_t ended;  /* when the other end's end of data was read; 0: not */
+	uint64_t shut;   /* when its own writing end was shut down; 0: not */
+	uint64_t waited; /* ns within the calls that read, from the last bytes written to the first read behind them */
+	bool got;        /* those came */
+	bool shared;  /* other processes or fds have the same socket: what this one did not do, those may have done */
+	bool carried; /* any byte */
 	bool reset, broke, timed_out;
 	bool answered;    /* an exchange came to a good end */
 	bool turned_down; /* one was answered with a status of 400 and over */

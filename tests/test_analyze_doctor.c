@@ -639,6 +639,46 @@ static void test_doctor__slow_peer_and_slow_program(void **state)
 	}
 }
 
+/* Where a client's time went: within the call that read, or between the calls. */
+static void test_doctor__slow_peer__tells_waiting_from_coming_late(void **state)
+{
+	static const char response[] = OK "full";
+
+	(void)state;
+	for (size_t late = 0; late < 2; late++) {
+		size_t f;
+
+		begin();
+		f = client();
+		out(f, GET);
+		tape.now += MS;
+		put((struct fdtape_item){.type = FDTAPE_ITEM_EVENT,
+		                         .event = {.time = tape.now + (late ? (uint64_t)1500 * MS : 0),
+		                                   .duration = late ? 1000 : (uint64_t)1500 * MS,
+		                                   .pid = PID,
+		                                   .tid = PID,
+		                                   .call = FDTAPE_CALL_READ,
+		                                   .result = sizeof response - 1,
+		                                   .fd = 3,
+		                                   .flow = f + 1,
+		                                   .bytes = sizeof response - 1,
+		                                   .captured = sizeof response - 1,
+		                                   .data = (const uint8_t *)response,
+		                                   .arg = {65536}}});
+		tape.now += (uint64_t)1600 * MS;
+		closes(f);
+		assert_string_equal(finds(), "slow-peer");
+		if (late) {
+			assert_non_null(strstr(doctor.findings[0].evidence, " 1.00 us of it within"));
+			assert_non_null(strstr(doctor.findings[0].advice, "came late"));
+		} else {
+			assert_non_null(strstr(doctor.findings[0].evidence, " 1.50 s of it within"));
+			assert_null(strstr(doctor.findings[0].advice, "came late"));
+		}
+		doctor_release(&doctor);
+	}
+}
+
 /* ---- TLS -------------------------------------------------------------------------------------------------------- */
 
 /* Two ends of libssl without a certificate, so that versions before 1.3 are possible. */
@@ -865,6 +905,7 @@ int main(void)
 	        cmocka_unit_test(test_doctor__stream_reset),
 	        cmocka_unit_test(test_doctor__server_error),
 	        cmocka_unit_test(test_doctor__slow_peer_and_slow_program),
+	        cmocka_unit_test(test_doctor__slow_peer__tells_waiting_from_coming_late),
 	        cmocka_unit_test(test_doctor__tls_old_version),
 	        cmocka_unit_test(test_doctor__tls_alert),
 	        cmocka_unit_test(test_doctor__tls_handshake_failed),
