@@ -111,7 +111,8 @@ void doctor_judge_exchange(struct doctor *d, const struct player_flow *flow, con
 	text_cut(request, REQUEST_TEXT_MAX);
 	if (f && x->complete && x->status < 400)
 		f->answered = true;
-	if (f && x->status >= 400)
+	/* What servers say to a request that should have come by TLS. */
+	if (f && (x->status == 400 || x->status == 426))
 		f->turned_down = true;
 	if (x->reset) {
 		/* Who does not want the rest any more says so. */

@@ -25,7 +25,7 @@ struct doctor_flow {
 	bool carried; /* any byte */
 	bool reset, broke, timed_out;
 	bool answered;    /* an exchange came to a good end */
-	bool turned_down; /* one was answered with a status of 400 and over */
+	bool turned_down; /* one was answered with 400 (Bad Request) or 426 (Upgrade Required) */
 	struct {
 		uint64_t n, bytes, from, last; /* of writes in a row */
 	} tiny;

@@ -768,6 +768,10 @@ static void test_doctor__tls_alert(void **state)
 	doctor_release(&doctor);
 	alert(1, 0); /* close_notify */
 	assert_finds("");
+	alert(2, 0);
+	assert_finds("");
+	alert(1, 100); /* no_renegotiation, a warning */
+	assert_finds("");
 }
 
 static void test_doctor__tls_handshake_failed(void **state)
@@ -850,6 +854,23 @@ static void test_doctor__clear_to_tls_port(void **state)
 	shake(f, TLS1_2_VERSION, 5);
 	closes(f);
 	assert_finds("");
+
+	for (size_t i = 0; i < 3; i++) { /* one that complains of the request itself, or of the second only */
+		begin();
+		f = client();
+		if (i == 2) {
+			out(f, GET);
+			in(f, OK "full");
+		}
+		out(f, GET);
+		in(f, i ? "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+		        : "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+		closes(f);
+		f = client();
+		shake(f, TLS1_2_VERSION, 5);
+		closes(f);
+		assert_finds(i == 1 ? "clear-to-tls-port" : "");
+	}
 
 	begin(); /* nothing speaks of TLS */
 	f = client();
