@@ -141,8 +141,8 @@ bool doctor_same_address(const struct fdtape_address *a, const struct fdtape_add
 }
 
 /* NULL: there are too many. */
-static struct doctor_finding *new_finding(struct doctor *d, enum doctor_kind kind, uint64_t time, const char *evidence,
-                                          va_list args)
+__attribute__((format(printf, 4, 0))) static struct doctor_finding *
+new_finding(struct doctor *d, enum doctor_kind kind, uint64_t time, const char *evidence, va_list args)
 {
 	struct doctor_finding *finding;
 	struct alloc_text text;

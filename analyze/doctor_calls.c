@@ -94,7 +94,11 @@ static void add_attempt(struct doctor *d, const struct player_call *call, int64_
 	if (r->run > r->most_in_a_row)
 		r->most_in_a_row = r->run;
 	r->count++;
-	r->last = call->wall;
+	/* Calls come in the order of their ends. */
+	if (call->wall < r->first)
+		r->first = call->wall;
+	if (call->wall > r->last)
+		r->last = call->wall;
 }
 
 /* The flow carries something: what was tried before and failed has an end. */
