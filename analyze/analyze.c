@@ -72,6 +72,7 @@ static const struct view {
         {"stats", view_stats, TAKES_JSON | TAKES_BY, "counts, rates and latencies by process, call, peer and path"},
         {"stream", view_stream, TAKES_STREAM | TAKES_WIRE, "the bytes of one flow (--flow N), decrypted"},
         {"audit", view_audit, TAKES_JSON, "what the wire decrypts to against what library calls delivered"},
+        {"doctor", view_doctor, TAKES_JSON, "what looks wrong: on which flow, when, the evidence, and advice"},
         {"verify", view_verify, TAKES_JSON | TAKES_REPAIR, "check the file itself: every block's checksum"},
         {"pcapng", export_pcapng, TAKES_WIRE, "export for Wireshark, with TLS keys or decrypted"},
         {"keylog", export_keylog, 0, "export the TLS secrets as an SSLKEYLOGFILE"},

@@ -52,6 +52,7 @@ int view_dns(struct options *options);
 int view_stats(struct options *options);
 int view_stream(struct options *options);
 int view_audit(struct options *options);
+int view_doctor(struct options *options);
 int view_verify(struct options *options);
 int verify_repair(struct options *options);
 int export_pcapng(struct options *options);

@@ -19,6 +19,29 @@ const struct table_column http_row_wide_columns[HTTP_ROW_WIDE_COLUMNS] = {
         {"BODY", true},        {"TOTAL", true}, {"SENT", true},     {"TTFB", true},  {"REQUEST", false},
 };
 
+static void put_target(FILE *out, const struct http_exchange *x)
+{
+	if (x->method) {
+		cli_put_string(out, x->method);
+		fputc(' ', out);
+		if (x->authority && x->target && *x->target == '/')
+			cli_put_string(out, x->authority);
+		if (x->target)
+			cli_put_string(out, x->target);
+	} else {
+		fputs(x->request.seen ? "(request not decoded)" : "(request not seen)", out);
+	}
+}
+
+char *http_target_text(const struct http_exchange *x)
+{
+	struct alloc_text text;
+
+	alloc_text_begin(&text);
+	put_target(text.out, x);
+	return alloc_text_end(&text);
+}
+
 char *http_request_text(const struct http_exchange *x)
 {
 	struct alloc_text text;
@@ -34,16 +57,7 @@ char *http_request_text(const struct http_exchange *x)
 		fputs("(pushed) ", out);
 	if (x->grpc && x->grpc_status >= 0)
 		fprintf(out, "(gRPC %d) ", x->grpc_status);
-	if (x->method) {
-		cli_put_string(out, x->method);
-		fputc(' ', out);
-		if (x->authority && x->target && *x->target == '/')
-			cli_put_string(out, x->authority);
-		if (x->target)
-			cli_put_string(out, x->target);
-	} else {
-		fputs(x->request.seen ? "(request not decoded)" : "(request not seen)", out);
-	}
+	put_target(out, x);
 	return alloc_text_end(&text);
 }
 

@@ -19,6 +19,8 @@ extern const struct table_column http_row_wide_columns[HTTP_ROW_WIDE_COLUMNS];
 
 struct table_row *http_row(const struct player_flow *flow, const struct http_exchange *exchange, bool wide);
 /* "GET host/path". Safe for a terminal; belongs to the caller. */
+char *http_target_text(const struct http_exchange *exchange);
+/* The same behind what was special: "(incomplete) GET host/path". */
 char *http_request_text(const struct http_exchange *exchange);
 
 #endif

@@ -52,6 +52,13 @@ struct tls_key {
 
 #define TLS_KEYS_MAX 8 /* labels of one connection: 1 for TLS 1.2, up to 5 and 2 for early data in TLS 1.3 */
 
+/* Why one end gave up (RFC 8446, section 6), or the server's warning that it does not know the name. */
+struct tls_alert {
+	uint64_t wall; /* when it was carried; 0: there was none, or it could not be decrypted */
+	unsigned dir;  /* enum fdtape_dir */
+	uint8_t description;
+};
+
 struct tls_info {
 	enum tls_verdict verdict;
 	uint32_t evidence;   /* bits of enum tls_evidence */
@@ -68,6 +75,7 @@ struct tls_info {
 	/* From the ClientHello on, every byte is on the tape and every encrypted record was decrypted, in both
 	 * directions: keys and wire are whole. */
 	bool whole;
+	struct tls_alert alert;      /* the first */
 	uint64_t records[2];         /* records seen, by direction */
 	uint64_t decrypted[2];       /* records decrypted and authenticated */
 	uint64_t decrypted_bytes[2]; /* of the wire: those records, whole */

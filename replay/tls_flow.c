@@ -139,6 +139,23 @@ static int pass_missing(struct tls_side *s)
 	return 0;
 }
 
+/* An alert's plaintext: notes the first that ends the connection, or that complains of the name. */
+static void note_alert(struct tls_side *s, const uint8_t *data, size_t len, const struct stamp *stamp)
+{
+	enum {
+		WARNING = 1,
+		CLOSE_NOTIFY = 0,
+		USER_CANCELED = 90,
+		UNRECOGNIZED_NAME = 112
+	};
+	struct tls_alert *alert = &s->flow->info->alert;
+
+	if (len != 2 || alert->wall || data[1] == CLOSE_NOTIFY || data[1] == USER_CANCELED ||
+	    (data[0] == WARNING && data[1] != UNRECOGNIZED_NAME))
+		return;
+	*alert = (struct tls_alert){.wall = stamp->wall, .dir = s->dir, .description = data[1]};
+}
+
 /* ---- records ---------------------------------------------------------------------------------------------------- */
 
 /* The record was authenticated. */
@@ -169,6 +186,9 @@ static enum outcome opened(struct tls_side *s, const struct tls_opened *o, size_
 	case TLS_CHANGE_CIPHER_SPEC:
 		if (t->version < 0x0304) /* a renegotiation: the next record has new keys */
 			tls_keys_turn(s, s->epoch);
+		break;
+	case TLS_ALERT:
+		note_alert(s, o->plain, (size_t)o->len, stamp);
 		break;
 	default:
 		break;
@@ -251,6 +271,9 @@ static enum outcome handle_open(struct tls_side *s, const struct tls_record *rec
 		if (t->have_client && !t->torn && !s->missing.open && !s->given_up)
 			return WAIT;
 		return handle_protected(s, record, stamp);
+	case TLS_ALERT:
+		note_alert(s, record->body, record->len, stamp);
+		return DONE;
 	default:
 		return DONE;
 	}
@@ -261,8 +284,11 @@ static enum outcome handle_record(struct tls_side *s, const struct tls_record *r
 	if (!s->protected)
 		return handle_open(s, record, stamp);
 	/* In TLS 1.3 others are for the sake of middleboxes, or an alert from somebody who has no keys yet. */
-	if (s->flow->version == 0x0304 && record->header[0] != TLS_APPLICATION_DATA)
+	if (s->flow->version == 0x0304 && record->header[0] != TLS_APPLICATION_DATA) {
+		if (record->header[0] == TLS_ALERT)
+			note_alert(s, record->body, record->len, stamp);
 		return DONE;
+	}
 	return handle_protected(s, record, stamp);
 }
 

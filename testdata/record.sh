@@ -159,4 +159,23 @@ for name; do
 		fdtape-record -q -o websocket.tape -- /usr/bin/python3 ws_peer.py client "$dns" deflate >/dev/null
 		keep websocket ;;
 	esac
+	# What goes wrong, each by a curl of its own, and near misses: a whole answer, a 404, an address of two that is dead.
+	case $name in all | trouble)
+		python3 "$here/../tests/live/trouble_server.py" "$dns" &
+		server="$server $!"
+		sleep 1
+		dead=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+		fdtape-record -q -o trouble.tape -- sh -c "exec 2>/dev/null >&2
+			for path in whole cut none reset failed; do curl http://127.0.0.1:$dns/\$path; done
+			curl -k https://localhost:$https/missing
+			curl --resolve two.example:$dns:[::1],127.0.0.1 http://two.example:$dns/whole
+			curl http://127.0.0.1:$dead/
+			curl https://127.0.0.1:$dns/
+			curl http://127.0.0.1:$https/
+			curl https://localhost:$https/small.txt
+			curl --tls-max 1.2 https://localhost:$https/small.txt
+			curl -k --tls-max 1.2 --ciphers ECDHE-RSA-AES128-GCM-SHA256 https://localhost:$https/small.txt
+			:"
+		keep trouble ;;
+	esac
 done

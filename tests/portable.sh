@@ -320,7 +320,7 @@ piped() { # TAPE COMMAND...
 }
 
 commands() { # TARGET TAPE
-	for view in info summary flows log http ws sql dns stats verify; do
+	for view in info summary flows log http ws sql dns stats doctor verify; do
 		said "$view --json" on "$1" "$NAME-analyze" $view --json "$2"
 	done
 	said_sum "pcapng" on "$1" "$NAME-analyze" pcapng "$2"
@@ -331,7 +331,7 @@ commands() { # TARGET TAPE
 	said "the copy, read natively: log --json" on native "$NAME-analyze" log --json - <"$err.tape"
 	said "the copy, read natively: --transcript" on native "$NAME-replay" --transcript - <"$err.tape"
 	case $2 in "$out"/*) return ;; esac
-	for view in info summary flows log http ws sql dns stats verify keylog; do
+	for view in info summary flows log http ws sql dns stats doctor verify keylog; do
 		said "$view" on "$1" "$NAME-analyze" $view "$2"
 	done
 	said_sum "pcapng --wire" on "$1" "$NAME-analyze" pcapng --wire "$2"

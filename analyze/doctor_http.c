@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Findings by HTTP exchanges: what was asked and not answered, or not to its end, or badly, or late. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/doctor_state.h"
+#include "analyze/flow_row.h"
+#include "analyze/http_row.h"
+#include "analyze/message_row.h"
+#include "analyze/text.h"
+
+enum {
+	SLOW = 1000000000, /* ns from the first byte of a request without a body to that of its response */
+	REQUEST_TEXT_MAX = 200,
+};
+
+/* Who ended the connection, as far as it was seen. */
+static const char *end_text(char out[static 64], const struct player_flow *flow, const struct doctor_flow *f)
+{
+	char clock[TEXT_CLOCK_MAX];
+
+	if (f && f->reset)
+		snprintf(out, 64, "the peer reset the connection");
+	else if (f && f->ended)
+		snprintf(out, 64, "the peer ended its side at %s", text_clock(clock, f->ended));
+	else
+		snprintf(out, 64, "this program closed at %s", text_clock(clock, flow->closed));
+	return out;
+}
+
+static void judge_incomplete(struct doctor *d, const struct player_flow *flow, const struct http_exchange *x,
+                             const char *request)
+{
+	const struct doctor_flow *f = flow->user;
+	char end[64], clock[TEXT_CLOCK_MAX], size[TEXT_SIZE_MAX], span[TEXT_DURATION_MAX];
+	uint64_t time = x->end ? x->end : x->start;
+
+	if (f && f->shared)
+		return;
+	if (!flow->closed && !(f && (f->ended || f->reset))) {
+		/* An answer that is on its way is none to complain of. */
+		if (!x->status && x->start && d->last > x->start)
+			doctor_add(d, DOCTOR_REQUEST_PENDING, flow, NULL, x->start,
+			           "%s had waited %s for its answer when recording stopped", request,
+			           text_duration(span, d->last - x->start));
+		return;
+	}
+	if (f && f->shut && f->shut >= x->start && message_role(flow, x->dir) == FDTAPE_ROLE_CLIENT &&
+	    (f->ended || f->reset))
+		doctor_add(d, DOCTOR_HALF_CLOSED_EARLY, flow, NULL, time,
+		           "%s: the program shut down its writing end at %s, %s; %s", request,
+		           text_clock(clock, f->shut),
+		           x->status ? "before the response was whole" : "before any response", end_text(end, flow, f));
+	else if (!x->status)
+		doctor_add(d, DOCTOR_RESPONSE_MISSING, flow, NULL, time, "%s has no response; %s", request,
+		           end_text(end, flow, f));
+	else
+		doctor_add(d, DOCTOR_RESPONSE_CUT, flow, NULL, time, "%s: status %d, then only %s of the body; %s",
+		           request, x->status,
+		           x->response.body_bytes ? text_size(size, x->response.body_bytes) : "0 bytes",
+		           end_text(end, flow, f));
+}
+
+/* As the client sees it: only what it spent within calls is certainly the peer's time. */
+static void judge_wait(struct doctor *d, const struct player_flow *flow, const struct http_exchange *x,
+                       const char *request)
+{
+	const struct doctor_flow *f = flow->user;
+	uint64_t span = x->first_byte - x->start, waited = !f ? 0 : f->waited < span ? f->waited : span;
+	char whole[TEXT_DURATION_MAX], within[TEXT_DURATION_MAX];
+	struct doctor_finding *finding;
+
+	finding = doctor_add(d, DOCTOR_SLOW_PEER, flow, NULL, x->start,
+	                     "%s: the first byte of the response came %s after the request, %s of it within calls that "
+	                     "read from this flow",
+	                     request, text_duration(whole, span), text_duration(within, waited));
+	if (finding && waited < span / 2)
+		finding->advice =
+		        "The time is between the calls, in which the program polled for the peer, or did something "
+		        "else and came late: see what else it did (log --pid).";
+}
+
+static void judge_time(struct doctor *d, const struct player_flow *flow, const struct http_exchange *x,
+                       const char *request)
+{
+	uint32_t role = message_role(flow, x->dir);
+	char span[TEXT_DURATION_MAX];
+
+	if (!x->start || x->first_byte < x->start || x->first_byte - x->start < SLOW || x->request.body_bytes ||
+	    !x->request.complete)
+		return;
+	if (role == FDTAPE_ROLE_CLIENT)
+		judge_wait(d, flow, x, request);
+	else if (role == FDTAPE_ROLE_SERVER)
+		doctor_add(d, DOCTOR_SLOW_PROGRAM, flow, NULL, x->start,
+		           "%s: the first byte of the response was written %s after the request came", request,
+		           text_duration(span, x->first_byte - x->start));
+}
+
+void doctor_judge_exchange(struct doctor *d, const struct player_flow *flow, const struct http_exchange *x)
+{
+	struct doctor_flow *f = flow->user;
+	bool missing =
+	        flow_lost(flow, FDTAPE_IN) || flow_lost(flow, FDTAPE_OUT) || flow->tls.evidence & TLS_EVIDENCE_HOLE;
+	char *request;
+
+	if (!x->request.seen)
+		return;
+	request = http_target_text(x);
+	text_cut(request, REQUEST_TEXT_MAX);
+	if (f && x->complete && x->status < 400)
+		f->answered = true;
+	/* What servers say to a request that should have come by TLS. */
+	if (f && (x->status == 400 || x->status == 426))
+		f->turned_down = true;
+	if (x->reset) {
+		/* Who does not want the rest any more says so. */
+		if (strcmp(x->reset, "CANCEL") != 0 && strcmp(x->reset, "NO_ERROR") != 0)
+			doctor_add(d, DOCTOR_STREAM_RESET, flow, NULL, x->end ? x->end : x->start,
+			           "%s: stream %" PRId64 " was reset with %s", request, x->stream, x->reset);
+	} else if (x->request.complete && !x->response.complete) {
+		if (missing)
+			d->unjudged++;
+		else
+			judge_incomplete(d, flow, x, request);
+	}
+	if (x->status >= 500)
+		doctor_add(d, DOCTOR_SERVER_ERROR, flow, NULL, x->first_byte, "%s was answered with status %d", request,
+		           x->status);
+	judge_time(d, flow, x, request);
+	free(request);
+}
