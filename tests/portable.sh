@@ -269,8 +269,8 @@ unit() { # TARGET TEST
 	s390x | armhf)
 		t=$(triplet "$1")
 		case $1 in s390x) set -- "$1" "$2" qemu-s390x ;; *) set -- "$1" "$2" qemu-arm ;; esac
-		timeout 120 "$3" -L "/usr/$t" -E LD_LIBRARY_PATH="$usr/lib/$t" "$out/$1/tests/$2" ;;
-	musl) LD_LIBRARY_PATH=$out/musl/lib timeout 120 "$out/musl/tests/$2" ;;
+		timeout 600 "$3" -L "/usr/$t" -E LD_LIBRARY_PATH="$usr/lib/$t" "$out/$1/tests/$2" ;;
+	musl) LD_LIBRARY_PATH=$out/musl/lib timeout 600 "$out/musl/tests/$2" ;;
 	esac
 }
 
