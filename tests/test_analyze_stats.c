@@ -289,7 +289,7 @@ static void test_stats__what_is_one_call__is_counted_once(void **state)
 	for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
 		struct fdtape_event event = events[i];
 
-		event.time = 1000 + 500000000 * i;
+		event.time = 1000 + UINT64_C(500000000) * i;
 		event.pid = event.tid = 7;
 		tape_call(&tape, event);
 	}
