@@ -27,6 +27,7 @@
 struct check {
 	const struct options *options;
 	int major, minor; /* of the kernel */
+	bool multi;       /* it has uprobe_multi (record/uprobes.h) */
 	char missing[512];
 	struct {
 		dev_t device;
@@ -150,9 +151,9 @@ static void check_privileges(struct check *c)
 
 	for (size_t i = 0; i < n_privileges; i++) {
 		const struct privilege *p = &privileges[i];
-		bool have = privileges_have(p->number),
-		     old = p->number == CAP_SYS_RESOURCE ? kernel_has(c, 5, 11)
-		                                         : p->number == CAP_SYS_ADMIN && uprobes_have_multi();
+		bool have = privileges_have(p->number), old = p->number == CAP_SYS_RESOURCE
+		                                                      ? kernel_has(c, 5, 11)
+		                                                      : p->number == CAP_SYS_ADMIN && c->multi;
 
 		line(have || old, p->name, "%s: %s%s", p->use, have ? "held" : "not held",
 		     have  ? ""
@@ -169,16 +170,16 @@ static void check_privileges(struct check *c)
 
 static void check_uprobes(struct check *c)
 {
-	bool multi = uprobes_have_multi(), may = privileges_probe_libraries(!multi);
-	bool has = multi || access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
+	bool may = privileges_probe_libraries(!c->multi);
+	bool has = c->multi || access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
 	bool asked = c->options->tls_asked;
 
 	if (!line(has && may, "uprobes", "%s",
-	          !has    ? "the kernel has none: TLS keys and plaintext can't be had; boot one with "
-	                    "CONFIG_UPROBE_EVENTS=y"
-	          : !may  ? "not allowed: TLS keys and plaintext can't be had; CAP_SYS_ADMIN is needed"
-	          : multi ? "TLS libraries can be probed, by uprobe_multi"
-	                  : "TLS libraries can be probed, by perf events") &&
+	          !has       ? "the kernel has none: TLS keys and plaintext can't be had; boot one with "
+	                       "CONFIG_UPROBE_EVENTS=y"
+	          : !may     ? "not allowed: TLS keys and plaintext can't be had; CAP_SYS_ADMIN is needed"
+	          : c->multi ? "TLS libraries can be probed, by uprobe_multi"
+	                     : "TLS libraries can be probed, by perf events") &&
 	    asked)
 		missing(c, "uprobes");
 }
@@ -263,7 +264,7 @@ static void tell_capability(void *context, const struct probes_capability *capab
 
 int check_system(const struct options *options)
 {
-	struct check c = {.options = options};
+	struct check c = {.options = options, .multi = uprobes_have_multi()};
 
 	check_kernel(&c);
 	check_lockdown(&c);
@@ -280,7 +281,7 @@ int check_system(const struct options *options)
 		line(false, "recording", "not possible: see %s above", c.missing);
 	else
 		line(true, "recording", "possible%s",
-		     options->tls != TLS_OFF && !privileges_probe_libraries(!uprobes_have_multi())
+		     options->tls != TLS_OFF && !privileges_probe_libraries(!c.multi)
 		             ? ", without TLS keys and plaintext"
 		             : "");
 	return *c.missing ? CLI_DIFFERS : CLI_DONE;

@@ -322,13 +322,10 @@ static unsigned tracepoint_arguments(const struct btf *kernel, const char *name)
 }
 
 /* Chooses the programs that this kernel's io_uring agrees with (bpf/io_uring.h). */
-static void choose_uring(struct probes *p)
+static void choose_uring(struct probes *p, const struct btf *kernel)
 {
-	struct btf *kernel = btf__load_vmlinux_btf();
 	unsigned complete, submit;
 
-	if (!kernel)
-		return;
 	complete = tracepoint_arguments(kernel, "io_uring_complete");
 	submit = tracepoint_arguments(kernel, "io_uring_submit_sqe");
 	if (tracepoint_arguments(kernel, "io_uring_submit_req") == 2) {
@@ -345,6 +342,17 @@ static void choose_uring(struct probes *p)
 	bpf_program__set_autoload(p->object->progs.uring_complete_6_0, complete == 8);
 	bpf_program__set_autoload(p->object->progs.uring_complete_5_15, complete == 5);
 	p->uring = complete != 0;
+}
+
+/* What there is in one kernel, and not in another. */
+static void choose_means(struct probes *p)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+
+	if (kernel)
+		choose_uring(p, kernel);
+	uprobes_open(&p->uprobes, p->object->obj, kernel);
+	p->object->rodata->sleepable = p->uprobes.sleepable;
 	btf__free(kernel);
 }
 
@@ -370,9 +378,7 @@ static int load(struct probes *p, const struct probes_options *options)
 		record_calls(p, recorded_of_files, sizeof recorded_of_files / sizeof *recorded_of_files);
 	if (p->keys || p->calls)
 		record_calls(p, &mapping, 1);
-	choose_uring(p);
-	uprobes_open(&p->uprobes, p->object->obj);
-	p->object->rodata->sleepable = p->uprobes.sleepable;
+	choose_means(p);
 	if (options->lean)
 		bpf_program__set_autoload(p->object->progs.fdtape_sys_enter, false);
 	bpf_map__set_max_entries(p->object->maps.ring, (uint32_t)options->ring);
@@ -443,12 +449,12 @@ static const char *const *function_names(void)
 	return names;
 }
 
-static bool has_function(const uint64_t *offsets, const char *name)
+static uint64_t *offset_of(uint64_t *offsets, const char *name)
 {
-	for (size_t i = 0; i < N_FUNCTIONS; i++)
-		if (offsets[i] && strcmp(functions[i].name, name) == 0)
-			return true;
-	return false;
+	for (size_t i = 0; name && i < N_FUNCTIONS; i++)
+		if (strcmp(functions[i].name, name) == 0)
+			return &offsets[i];
+	return NULL;
 }
 
 /* What is known of the file; NULL: nothing yet. */
@@ -485,6 +491,14 @@ static bool is_settled(const struct file_id *file, const struct stat *st)
 	                                 file->modified.tv_nsec == st->st_mtim.tv_nsec));
 }
 
+/* The return first: a call that is in progress must not be begun and never ended. */
+static int attach_pair(struct probes *p, size_t enter, size_t leave, const char *path, uint64_t offset)
+{
+	int error = leave ? attach_one(p, leave, true, path, offset) : 0;
+
+	return error ? error : attach_one(p, enter, false, path, offset);
+}
+
 /* One function behind several that are asked for, which is cheaper to probe. */
 struct inner {
 	const char *plain, *ex;
@@ -497,14 +511,6 @@ static const struct inner inners[] = {
         {"SSL_write", "SSL_write_ex", NULL, {PROGRAM(ssl_write_inner), 0}},
         {"SSL_write", "SSL_write_ex2", "SSL_write_ex", {0, PROGRAM(ssl_write_inner2)}},
 };
-
-static uint64_t *offset_of(uint64_t *offsets, const char *name)
-{
-	for (size_t i = 0; name && i < N_FUNCTIONS; i++)
-		if (strcmp(functions[i].name, name) == 0)
-			return &offsets[i];
-	return NULL;
-}
 
 /* Where a function lies behind others, it is probed in their place. How many it stands for, or -errno. */
 static int attach_inners(struct probes *p, const char *path, uint64_t *offsets)
@@ -522,9 +528,7 @@ static int attach_inners(struct probes *p, const char *path, uint64_t *offsets)
 		if (!*plain || !*ex || wrapped_find(path, *plain, *ex, &found) != 0 ||
 		    !(enter = inner->enter[found.count - 3]))
 			continue;
-		error = attach_one(p, LEAVE, true, path, found.offset);
-		if (!error)
-			error = attach_one(p, enter, false, path, found.offset);
+		error = attach_pair(p, enter, LEAVE, path, found.offset);
 		if (error)
 			return error;
 		n += 2 + (covered && *covered);
@@ -551,32 +555,32 @@ static int attach_go(struct probes *p, const struct function *f, const char *pat
 	return error ? error : 1;
 }
 
+/* 1, or -errno; 0: it can't be probed. */
+static int attach_function(struct probes *p, const struct function *f, const char *path, uint64_t offset)
+{
+	int error;
+
+	if (f->leave == GO_LEAVE)
+		return attach_go(p, f, path, offset);
+	error = attach_pair(p, f->enter, f->leave, path, offset);
+	return error ? error : 1;
+}
+
 static int attach_functions(struct probes *p, const char *path, uint64_t *offsets)
 {
-	int error = 0, n = p->calls ? attach_inners(p, path, offsets) : 0;
+	int n = p->calls ? attach_inners(p, path, offsets) : 0;
 
-	if (n < 0)
-		return n;
-	for (size_t i = 0; i < N_FUNCTIONS && !error; i++) {
+	for (size_t i = 0; i < N_FUNCTIONS && n >= 0; i++) {
 		const struct function *f = &functions[i];
+		const uint64_t *better = offset_of(offsets, f->unless);
+		int attached;
 
-		if (!offsets[i] || !(f->keys ? p->keys : p->calls) || (f->unless && has_function(offsets, f->unless)))
+		if (!offsets[i] || !(f->keys ? p->keys : p->calls) || (better && *better))
 			continue;
-		/* The return first: a call that is in progress must not be begun and never ended. */
-		if (f->leave == GO_LEAVE) {
-			int attached = attach_go(p, f, path, offsets[i]);
-
-			error = attached < 0 ? attached : 0;
-			n += attached > 0;
-			continue;
-		}
-		if (f->leave)
-			error = attach_one(p, f->leave, true, path, offsets[i]);
-		if (!error)
-			error = attach_one(p, f->enter, false, path, offsets[i]);
-		n += !error;
+		attached = attach_function(p, f, path, offsets[i]);
+		n = attached < 0 ? attached : n + attached;
 	}
-	return error ? error : n;
+	return n;
 }
 
 int probes_attach_file(struct probes *p, const char *path)

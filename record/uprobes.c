@@ -49,13 +49,9 @@ struct link_create_uprobe_multi { /* union bpf_attr: link_create */
 	uint32_t pad;
 };
 
-static bool kernel_has_multi(void)
+static bool kernel_has_multi(const struct btf *kernel)
 {
-	struct btf *kernel = btf__load_vmlinux_btf();
-	bool has = kernel && btf__find_by_name_kind(kernel, "bpf_uprobe_multi_link", BTF_KIND_STRUCT) > 0;
-
-	btf__free(kernel);
-	return has;
+	return kernel && btf__find_by_name_kind(kernel, "bpf_uprobe_multi_link", BTF_KIND_STRUCT) > 0;
 }
 
 static bool perf_is_asked(void)
@@ -67,14 +63,18 @@ static bool perf_is_asked(void)
 
 bool uprobes_have_multi(void)
 {
-	return !perf_is_asked() && kernel_has_multi();
+	struct btf *kernel = btf__load_vmlinux_btf();
+	bool have = kernel_has_multi(kernel) && !perf_is_asked();
+
+	btf__free(kernel);
+	return have;
 }
 
-void uprobes_open(struct uprobes *u, struct bpf_object *object)
+void uprobes_open(struct uprobes *u, struct bpf_object *object, const struct btf *kernel)
 {
 	struct bpf_program *program;
 
-	*u = (struct uprobes){.sleepable = kernel_has_multi()};
+	*u = (struct uprobes){.sleepable = kernel_has_multi(kernel)};
 	u->multi = u->sleepable && !perf_is_asked();
 	if (!u->sleepable)
 		return;

@@ -24,8 +24,8 @@ struct uprobes {
 /* Whether this kernel has the links; FDTAPE_UPROBES=perf in the environment takes it for one that has not. */
 bool uprobes_have_multi(void);
 
-/* Readies the object's programs for what the kernel has: before they are loaded. */
-void uprobes_open(struct uprobes *u, struct bpf_object *object);
+/* Readies the object's programs for what the kernel, by its BTF (NULL: none), has: before they are loaded. */
+void uprobes_open(struct uprobes *u, struct bpf_object *object, const struct btf *kernel);
 
 /* `offset` is that in the file, as symbols_find() tells. The program sees every process. */
 int uprobes_attach(struct uprobes *u, const struct bpf_program *program, bool at_return, const char *path,
