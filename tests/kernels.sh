@@ -24,7 +24,7 @@ kernels=${FDTAPE_KERNELS:-build/kernels}
 mkdir -p "$kernels" || exit 1
 kernels=$(cd "$kernels" && pwd)
 out=$BIN/kernels/$series
-LIMIT=${LIMIT:-900} # seconds for all of it; emulated, and maybe on a busy machine
+LIMIT=${LIMIT:-3600} # seconds for all of it: emulated, one beside the other, and maybe on a busy machine
 
 skip() {
 	echo "ok - kernel $series # SKIP $1"
@@ -90,7 +90,10 @@ busybox=$(command -v busybox) || skip "busybox is missing (Debian: busybox-stati
 [ -x "$BIN/static/$NAME-record" ] || skip "no static recorder was built: $(tail -n 1 "$BIN/static/log" 2>/dev/null)"
 if [ ! -s "$kernels/vmlinuz-$series" ]; then
 	command -v apt-get >/dev/null || skip "no kernel: put one at $kernels/vmlinuz-$series"
+	exec 8>"$kernels/lock" # of apt's folders, which several kernels share
+	flock 8
 	why=$(fetch) || skip "the kernel cannot be fetched: ${why:-no release has one}"
+	exec 8>&-
 fi
 
 # ---- the machine ---------------------------------------------------------------
@@ -117,7 +120,7 @@ mount -t devtmpfs dev /dev
 ip link set lo up
 for line in 1 2 3; do stty -F /dev/ttyS\$line raw; done
 /record --check >/dev/ttyS3 2>&1
-RECORD=/record CHECK=/check_tape PROGRAMS=/programs KEEP=/kept WORK=/work/w TIMEOUT=120 KEEP_MAX=2000 \\
+RECORD=/record CHECK=/check_tape PROGRAMS=/programs KEEP=/kept WORK=/work/w TIMEOUT=300 KEEP_MAX=2000 \\
 	sh /capture.sh $words >/dev/ttyS1
 tar c -C /kept . | gzip >/dev/ttyS2
 sync

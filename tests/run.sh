@@ -47,6 +47,19 @@ program() {
 	tally "$1"
 }
 
+# beside NAME COMMAND...: likewise, as many at a time as there are processors; tally_all counts them.
+running=
+beside() {
+	launch "$@" &
+	running="$running $1"
+	[ $(($(echo "$running" | wc -w) % $(nproc 2>/dev/null || echo 1))) != 0 ] || wait
+}
+tally_all() {
+	wait
+	for each in $running; do tally "$each"; done
+	running=
+}
+
 for suite; do
 	case $suite in
 	unit)
@@ -71,9 +84,12 @@ for suite; do
 		program live_checker sh "$here/live/checker.sh"
 		program live_capture sh "$here/live/capture.sh" ;;
 	kernels)
+		# All at a time: an emulated machine has little use for its second processor.
 		for t in ${KERNELS:-5.10 6.1 6.12}; do
-			program "kernel-$t" sh "$here/kernels.sh" "$t"
-		done ;;
+			launch "kernel-$t" sh "$here/kernels.sh" "$t" &
+			running="$running kernel-$t"
+		done
+		tally_all ;;
 	sanitizers)
 		# The same suites again, with every access checked.
 		for t in "$here"/test_*.c; do
@@ -82,16 +98,11 @@ for suite; do
 		done
 		program cli-sanitized env BIN="$BIN-address-undefined" sh "$here/cli/run.sh" ;;
 	fuzz)
-		# As many at a time as there are processors.
-		running=
 		for t in "$here"/fuzz_*.c "$BIN"/tests/fuzz_*_hashed; do
 			t=$(basename "$t" .c)
-			launch "$t" sh "$here/fuzz.sh" "$t" &
-			running="$running $t"
-			[ $(($(echo "$running" | wc -w) % $(nproc 2>/dev/null || echo 1))) = 0 ] && wait
+			beside "$t" sh "$here/fuzz.sh" "$t"
 		done
-		wait
-		for t in $running; do tally "$t"; done ;;
+		tally_all ;;
 	*)
 		echo "run.sh: unknown suite '$suite': layers, unit, cli, install, live, kernels, reader, sanitizers, portable, fuzz" >&2
 		exit 2 ;;
