@@ -25,10 +25,11 @@ struct {
 
 static __always_inline bool user_is_chosen(void)
 {
-	u32 uid = (u32)bpf_get_current_uid_gid();
+	u32 uid;
 
 	if (!choice.n_uids)
 		return true;
+	uid = (u32)bpf_get_current_uid_gid();
 	for (u32 i = 0; i < PROBE_UIDS && i < choice.n_uids; i++)
 		if (choice.uid[i] == uid)
 			return true;

@@ -175,6 +175,11 @@ struct file {
 	struct path f_path;
 };
 
+/* Of fs/eventpoll.c: here it is what any place is where a struct file * stands. */
+struct epoll_filefd {
+	struct file *file;
+};
+
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
@@ -231,6 +236,12 @@ struct linux_binprm {
 /* Whether the current task can be had as a typed pointer (5.11): its fields are plain loads then, where otherwise each
  * costs a call. For the verifier it is a constant; it does not look at the way that is not taken. */
 #define HAS_TYPED_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
+
+/* Makes a typed pointer of any address (6.2): what it leads to are plain loads then, too, and read as 0 where there is
+ * nothing. It may stand in programs alone that older kernels are not given: 5.13 to 5.15 refuse it even in code that is
+ * never reached. */
+extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak;
+#define TYPED(type, address) ((type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
 
 /* The C library's, as they lie in a 64-bit program. */
 struct user_iovec {

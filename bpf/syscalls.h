@@ -17,6 +17,7 @@
  * area of copy.h.
  */
 #include "bpf/mapping.h"
+#include "bpf/usual.h"
 
 const volatile struct probe_syscall syscalls[PROBE_SYSCALLS_MAX];
 const volatile __u32 durations = 1; /* fdtape_sys_enter is attached */
@@ -618,24 +619,11 @@ __attribute__((noinline)) int finish_end(u32 shape)
 	return s->call.flow ? send_call(0) : send_stray(s);
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
+/* The scratch area's call, as far as the registers tell it. */
+static __always_inline void begin_call(struct payload_scratch *s, struct pt_regs *regs, u64 nr, s64 ret)
 {
-	u64 id = bpf_get_current_pid_tgid(), nr = REGS_NR(regs);
-	u32 tid = (u32)id, zero = 0, shape = shape_of(regs, nr, true);
-	struct payload_scratch *s;
-	struct probe_inflight *in;
+	u64 id = bpf_get_current_pid_tgid();
 
-	if (!shape)
-		return 0;
-	if (shape == PROBE_SHAPE_MMAP)
-		return ret < 0 && ret > -4096 ? 0 : tell_mapped(REGS_ARG4(regs));
-	if (skip_again && ret == -EAGAIN && shape <= PROBE_SHAPE_CARRIES)
-		return 0;
-	s = bpf_map_lookup_elem(&payload_scratch, &zero);
-	if (!s)
-		return 0;
-	in = durations ? bpf_map_lookup_elem(&inflight, &tid) : NULL;
 	__builtin_memset(&s->call, 0, sizeof s->call);
 	s->nr = nr;
 	s->passed = 0;
@@ -649,13 +637,42 @@ int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
 	s->call.h.type = PROBE_CALL;
 	s->call.end = bpf_ktime_get_ns();
 	s->call.tgid = id >> 32;
-	s->call.tid = tid;
+	s->call.tid = (u32)id;
 	s->call.call = syscalls[nr & (PROBE_SYSCALLS_MAX - 1)].call;
 	s->call.dir = syscalls[nr & (PROBE_SYSCALLS_MAX - 1)].dir;
 	s->call.fd = s->arg[0];
 	/* What a signal interrupts is restarted, as another call, or returns EINTR: that is decided behind us. */
 	s->call.ret = ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK ? -EINTR : ret;
 	s->base = s->len = s->iov = s->iovs = 0;
+}
+
+static __always_inline int finish_call(struct pt_regs *regs, long ret, bool typed)
+{
+	u64 nr = REGS_NR(regs);
+	u32 tid = (u32)bpf_get_current_pid_tgid(), zero = 0, shape;
+	struct probe_flow_state *flow = NULL;
+	struct payload_scratch *s;
+	struct probe_inflight *in;
+	bool none = false;
+
+	if (skip_again && ret == -EAGAIN && nr < PROBE_SYSCALLS_MAX && syscalls[nr].shape <= PROBE_SHAPE_CARRIES)
+		return 0;
+	shape = shape_of(regs, nr, true);
+	if (!shape)
+		return 0;
+	if (shape == PROBE_SHAPE_MMAP)
+		return ret < 0 && ret > -4096 ? 0 : tell_mapped(REGS_ARG4(regs));
+	if (may_be_usual(shape))
+		flow = usual_flow(REGS_ARG0(regs), typed, &none);
+	if (none && ret >= 0)
+		return 0;
+	if (!durations && shape == PROBE_SHAPE_CLOSE && ret == 0 && !has_flow(REGS_ARG0(regs)))
+		return 0;
+	s = bpf_map_lookup_elem(&payload_scratch, &zero);
+	if (!s)
+		return 0;
+	in = durations ? bpf_map_lookup_elem(&inflight, &tid) : NULL;
+	begin_call(s, regs, nr, ret);
 	if (in && in->armed && in->nr == nr) {
 		s->call.start = in->start;
 		s->call.flow = in->flow;
@@ -664,6 +681,8 @@ int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
 		s->call.start = s->call.end;
 		s->call.h.flags |= PROBE_NO_START;
 	}
+	if (flow && is_usual_shape(shape) && carry_usual(s, flow, shape))
+		return 0;
 	if (shape < PROBE_SHAPE_MMSG)
 		finish_data(shape);
 	else if (shape == PROBE_SHAPE_MMSG)
@@ -679,6 +698,19 @@ int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
 	if (shape == PROBE_SHAPE_MSG && s->passed && syscalls[nr & (PROBE_SYSCALLS_MAX - 1)].dir == 0)
 		tell_passed();
 	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(fdtape_sys_exit, struct pt_regs *regs, long ret)
+{
+	return finish_call(regs, ret, false);
+}
+
+/* For kernels that have bpf_rdonly_cast(). */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(fdtape_sys_exit_typed, struct pt_regs *regs, long ret)
+{
+	return finish_call(regs, ret, true);
 }
 
 #endif

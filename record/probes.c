@@ -349,6 +349,11 @@ static void choose_means(struct probes *p)
 {
 	struct btf *kernel = btf__load_vmlinux_btf();
 
+	bool typed = kernel && btf__find_by_name_kind(kernel, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0 &&
+	             btf__find_by_name_kind(kernel, "epoll_filefd", BTF_KIND_STRUCT) > 0;
+
+	bpf_program__set_autoload(p->object->progs.fdtape_sys_exit_typed, typed);
+	bpf_program__set_autoload(p->object->progs.fdtape_sys_exit, !typed);
 	if (kernel)
 		choose_uring(p, kernel);
 	uprobes_open(&p->uprobes, p->object->obj, kernel);
