@@ -76,7 +76,7 @@ struct {
 	__type(value, struct library_frame);
 } library_frames SEC(".maps");
 
-/* By tid: sp of the innermost call in progress. */
+/* By tid: sp of the innermost call in progress; 0: none. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -137,32 +137,47 @@ enum { /* enum fdtape_call */
 
 /* ---- calls in progress ------------------------------------------------------------------------------------------ */
 
-static __always_inline struct library_frame *frame_at(u64 sp)
+/* A call that has ended leaves its place, marked, behind: the next one at it, which in a loop is soon, need not be
+ * inserted. */
+#define CALL_ENDED 0
+
+static __always_inline struct library_frame *place_of(u64 sp)
 {
 	struct library_frame_key key = {.sp = sp, .tgid = bpf_get_current_pid_tgid() >> 32};
 
 	return bpf_map_lookup_elem(&library_frames, &key);
 }
 
+static __always_inline struct library_frame *frame_at(u64 sp)
+{
+	struct library_frame *frame = place_of(sp);
+
+	return frame && frame->call != CALL_ENDED ? frame : NULL;
+}
+
 static __always_inline void put_frame(u64 sp, const struct library_frame *frame)
 {
 	struct library_frame_key key = {.sp = sp, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct library_frame *place = place_of(sp);
 
-	if (bpf_map_update_elem(&library_frames, &key, frame, BPF_ANY))
+	if (place)
+		*place = *frame;
+	else if (bpf_map_update_elem(&library_frames, &key, frame, BPF_ANY))
 		lost(PROBE_LOST_MAP, 0);
 }
 
 static __always_inline void drop_frame(u64 sp)
 {
-	struct library_frame_key key = {.sp = sp, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct library_frame *place = place_of(sp);
 
-	bpf_map_delete_elem(&library_frames, &key);
+	if (place)
+		place->call = CALL_ENDED;
 }
 
 /* A call on an object begins. */
 static __always_inline int library_enter(u64 sp, struct library_frame *frame)
 {
-	u64 id = bpf_get_current_pid_tgid(), *innermost;
+	u64 id = bpf_get_current_pid_tgid(), *innermost, within;
 	struct library_frame *outer;
 	u32 tid = (u32)id;
 
@@ -170,16 +185,20 @@ static __always_inline int library_enter(u64 sp, struct library_frame *frame)
 		return 0;
 	frame->start = bpf_ktime_get_ns();
 	innermost = bpf_map_lookup_elem(&library_innermost, &tid);
-	outer = innermost ? frame_at(*innermost) : NULL;
-	if (outer && *innermost == sp)
+	within = innermost ? *innermost : 0;
+	outer = within ? frame_at(within) : NULL;
+	if (outer && within == sp)
 		frame->outer = outer->outer; /* it takes the other's place */
-	else if (outer && *innermost > sp)
-		frame->outer = *innermost;
-	if (outer && *innermost > sp && outer->object == frame->object && outer->how & frame->how & LIB_CARRIES &&
+	else if (outer && within > sp)
+		frame->outer = within;
+	if (outer && within > sp && outer->object == frame->object && outer->how & frame->how & LIB_CARRIES &&
 	    !((outer->how ^ frame->how) & LIB_OUT))
 		frame->how |= LIB_WITHIN;
 	put_frame(sp, frame);
-	bpf_map_update_elem(&library_innermost, &tid, &sp, BPF_ANY);
+	if (innermost)
+		*innermost = sp;
+	else
+		bpf_map_update_elem(&library_innermost, &tid, &sp, BPF_ANY);
 	return 0;
 }
 
@@ -188,26 +207,26 @@ static __always_inline bool library_leave(u64 sp, struct library_frame *frame)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();
 	struct library_frame *found = frame_at(sp);
-	u64 outer;
+	u64 *innermost;
 
 	if (!found || found->call == CALL_KEYS)
 		return false;
 	*frame = *found;
-	drop_frame(sp);
-	outer = frame->outer;
-	if (outer)
-		bpf_map_update_elem(&library_innermost, &tid, &outer, BPF_ANY);
-	else
-		bpf_map_delete_elem(&library_innermost, &tid);
+	found->call = CALL_ENDED;
+	innermost = bpf_map_lookup_elem(&library_innermost, &tid);
+	if (innermost)
+		*innermost = frame->outer;
 	return true;
 }
 
 /* ---- plaintext -------------------------------------------------------------------------------------------------- */
 
 /* Nothing of a variable size can be reserved, so a record comes in one of these sizes; `h.len` tells what is valid. */
-#define SMALL_CHUNK 512
-#define LARGE_CHUNK PROBE_CHUNK_MAX
-#define CHUNKS_MAX  2048 /* 32 MiB by one call */
+#define SMALL_CHUNK  512
+#define MEDIUM_CHUNK 2048
+#define LARGE_CHUNK  8192
+#define WHOLE_CHUNK  PROBE_CHUNK_MAX
+#define CHUNKS_MAX   2048 /* 32 MiB by one call */
 
 /* The call's own record with its first payload bytes, or a further one; false when the ring is full. */
 #define DEFINE_SEND_CALL(NAME, SIZE)                                                        \
@@ -228,16 +247,18 @@ static __always_inline bool library_leave(u64 sp, struct library_frame *frame)
 		return true;                                                                \
 	}
 DEFINE_SEND_CALL(send_small_call, SMALL_CHUNK)
+DEFINE_SEND_CALL(send_medium_call, MEDIUM_CHUNK)
 DEFINE_SEND_CALL(send_large_call, LARGE_CHUNK)
+DEFINE_SEND_CALL(send_whole_call, WHOLE_CHUNK)
 
 /* Chunk number i of a payload; non-zero when there are no more. Global, to be verified once for all turns of the loop:
  * so the loop itself knows nothing of offsets. */
 __attribute__((noinline)) int send_data(u64 from, u64 bytes, u32 i)
 {
-	u64 offset = (u64)i * LARGE_CHUNK, n = bytes - offset;
+	u64 offset = (u64)i * WHOLE_CHUNK, n = bytes - offset;
 	struct {
 		struct probe_data head;
-		u8 data[LARGE_CHUNK];
+		u8 data[WHOLE_CHUNK];
 	} * record;
 
 	if (offset >= bytes)
@@ -248,9 +269,9 @@ __attribute__((noinline)) int send_data(u64 from, u64 bytes, u32 i)
 		return 1;
 	}
 	record->head.h.type = PROBE_DATA;
-	record->head.h.flags = n > LARGE_CHUNK ? PROBE_MORE : 0;
-	if (n > LARGE_CHUNK)
-		n = LARGE_CHUNK;
+	record->head.h.flags = n > WHOLE_CHUNK ? PROBE_MORE : 0;
+	if (n > WHOLE_CHUNK)
+		n = WHOLE_CHUNK;
 	barrier_var(n); /* the bound is this register's: the verifier must find it in the one that is used */
 	record->head.h.len = read_user(record->data, n, (void *)(from + offset)) ? 0 : n;
 	record->head.tid = (u32)bpf_get_current_pid_tgid();
@@ -266,8 +287,8 @@ __attribute__((noinline)) int send_rest(u64 from, u64 bytes)
 	for (u32 i = 1; i < CHUNKS_MAX; i++)
 		if (send_data(from, bytes, i))
 			return 0;
-	if (bytes > (u64)CHUNKS_MAX * LARGE_CHUNK)
-		lost(PROBE_LOST_PAYLOAD, bytes - (u64)CHUNKS_MAX * LARGE_CHUNK);
+	if (bytes > (u64)CHUNKS_MAX * WHOLE_CHUNK)
+		lost(PROBE_LOST_PAYLOAD, bytes - (u64)CHUNKS_MAX * WHOLE_CHUNK);
 	return 0;
 }
 
@@ -378,13 +399,19 @@ static __always_inline void tell_call(const struct library_frame *frame, struct 
 		lost(PROBE_LOST_PAYLOAD, frame->how & LIB_PEEK ? 0 : bytes - room);
 		bytes = room;
 	}
-	if (bytes > LARGE_CHUNK)
+	if (bytes > WHOLE_CHUNK)
 		head.h.flags |= PROBE_MORE;
-	sent = bytes <= SMALL_CHUNK ? send_small_call(&head, frame->buffer, bytes)
-	                            : send_large_call(&head, frame->buffer, bytes);
+	if (bytes <= SMALL_CHUNK)
+		sent = send_small_call(&head, frame->buffer, bytes);
+	else if (bytes <= MEDIUM_CHUNK)
+		sent = send_medium_call(&head, frame->buffer, bytes);
+	else if (bytes <= LARGE_CHUNK)
+		sent = send_large_call(&head, frame->buffer, bytes);
+	else
+		sent = send_whole_call(&head, frame->buffer, bytes);
 	if (!sent)
 		lost(PROBE_LOST_RING, frame->how & LIB_PEEK ? 0 : bytes);
-	else if (bytes > LARGE_CHUNK)
+	else if (bytes > WHOLE_CHUNK)
 		send_rest(frame->buffer, bytes);
 }
 
