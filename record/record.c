@@ -450,6 +450,7 @@ static int run(struct recorder *r)
 		on_signals(r);
 		now = now_of(CLOCK_MONOTONIC);
 		n = drain(r);
+		tapes_written(r->tapes);
 		if (n < 0 || keep_time(r, now) != 0 || (r->options.last && keep_last(r, now) != 0))
 			return -1;
 		if (progress_due(&r->progress, now)) {

@@ -58,6 +58,8 @@ static const char *const allowed[] = {
         "fcntl",
         "fcntl64",
         "fadvise64",
+        "sync_file_range",
+        "sync_file_range2",
         "getcwd",
         "umask",
         "dup",

@@ -10,6 +10,7 @@
 #include "record/chain.h"
 #include "record/human.h"
 #include "record/last.h"
+#include "record/written.h"
 
 struct tapes {
 	const struct options *options;
@@ -20,6 +21,7 @@ struct tapes {
 	char name[CHAIN_NAME];
 	char dump_name[CHAIN_NAME]; /* of the dump that is being written */
 	int fd;
+	struct written written;
 	struct fdtape_writer *writer;
 	uint64_t ended; /* bytes of the tapes that are complete */
 	unsigned count;
@@ -129,6 +131,7 @@ static int begin(struct tapes *t, const struct fdtape_clock *clock)
 	if (error)
 		return tapes_failed(t, error);
 	t->count++;
+	written_begin(&t->written, t->fd);
 	return 0;
 }
 
@@ -153,6 +156,12 @@ int tapes_start(struct tapes *t, const struct fdtape_clock *clock)
 struct fdtape_writer *tapes_writer(const struct tapes *t)
 {
 	return t->writer;
+}
+
+void tapes_written(struct tapes *t)
+{
+	if (t->writer && !t->last)
+		written_to(&t->written, fdtape_writer_size(t->writer));
 }
 
 /* ---- one after the other ---------------------------------------------------------------------------------------- */
@@ -244,6 +253,7 @@ int tapes_end(struct tapes *t, const struct fdtape_clock *clock)
 
 	t->writer = NULL;
 	t->fd = -1;
+	t->written.fd = -1;
 	if (!t->last)
 		return end_tape(t, writer, fd);
 	error = last_finish(t->last, clock);

@@ -27,6 +27,9 @@ int tapes_start(struct tapes *tapes, const struct fdtape_clock *clock);
 
 struct fdtape_writer *tapes_writer(const struct tapes *tapes);
 
+/* To be called now and then: what was written leaves the machine's memory (record/written.h). */
+void tapes_written(struct tapes *t);
+
 /* Whether it is time for the next tape, or segment; now 0: only by its size. */
 bool tapes_due(const struct tapes *tapes, uint64_t now);
 /* Whether --max-size is reached. */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/written.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define PIECE   ((uint64_t)2 << 20)  /* what is sent on its way at once */
+#define BEHIND  ((uint64_t)16 << 20) /* what is surely still on its way is not asked to be dropped */
+#define SLOW_NS 5000000              /* the queue of the disk is full */
+#define LEAVE   ((uint64_t)256 << 20)
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+void written_begin(struct written *w, int fd)
+{
+	struct stat st;
+
+	*w = (struct written){.fd = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fd : -1};
+}
+
+void written_to(struct written *w, uint64_t size)
+{
+	if (w->fd < 0 || size < w->left)
+		return;
+	while (size - w->begun >= PIECE) {
+		uint64_t before = now();
+
+		sync_file_range(w->fd, (off_t)w->begun, (off_t)PIECE, SYNC_FILE_RANGE_WRITE);
+		w->begun += PIECE;
+		if (now() - before > SLOW_NS) {
+			w->left = size + LEAVE;
+			break;
+		}
+	}
+	while (w->begun - w->dropped >= BEHIND + PIECE) {
+		posix_fadvise(w->fd, (off_t)w->dropped, (off_t)PIECE, POSIX_FADV_DONTNEED);
+		w->dropped += PIECE;
+	}
+}
