@@ -15,13 +15,27 @@
 const volatile __u32 own_tgid; /* the recorder never records itself */
 const volatile struct probe_choice choice;
 
-/* Thread groups: enum probe_chosen, as far as it applies to them. */
+/* A byte for each thread group that there can be: enum probe_chosen, as far as it applies. An array, since to look into
+ * it costs a fifth of what a hash does, and every call of every process does so. 4 MiB. */
+struct probe_chosen_pids {
+	u8 why[PROBE_CHOSEN_PIDS];
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PROBE_PID_MAX / PROBE_CHOSEN_PIDS);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, struct probe_chosen_pids);
 } chosen SEC(".maps");
+
+static __always_inline u8 *chosen_as(u32 tgid)
+{
+	u32 at = tgid / PROBE_CHOSEN_PIDS;
+	struct probe_chosen_pids *pids = bpf_map_lookup_elem(&chosen, &at);
+
+	return pids ? &pids->why[tgid % PROBE_CHOSEN_PIDS] : NULL;
+}
 
 static __always_inline bool user_is_chosen(void)
 {
@@ -48,12 +62,12 @@ static __always_inline bool cgroup_is_chosen(void)
 
 static __always_inline bool is_chosen(u32 tgid)
 {
-	u32 *why;
+	u8 *why;
 
 	if (tgid == own_tgid)
 		return false;
 	if (choice.need) {
-		why = bpf_map_lookup_elem(&chosen, &tgid);
+		why = chosen_as(tgid);
 		if (!why || (*why & choice.need) != choice.need)
 			return false;
 	}
@@ -164,10 +178,10 @@ static __always_inline u32 judge_image(u32 len, const char comm[16])
 
 static __always_inline void choose_as(u32 tgid, u32 why)
 {
-	if (!why)
-		bpf_map_delete_elem(&chosen, &tgid);
-	else if (bpf_map_update_elem(&chosen, &tgid, &why, BPF_ANY))
-		lost(PROBE_LOST_MAP, 0);
+	u8 *chosen_why = chosen_as(tgid);
+
+	if (chosen_why)
+		*chosen_why = why;
 }
 
 #endif

@@ -313,6 +313,9 @@ enum probe_chosen {             /* bits: why a process is chosen */
 	PROBE_CHOSEN_IMAGE = 2, /* by its executable and name */
 };
 
+#define PROBE_PID_MAX     (4 << 20) /* PID_MAX_LIMIT of a 64-bit kernel */
+#define PROBE_CHOSEN_PIDS 64        /* whose bytes are one element of `chosen` */
+
 struct probe_choice {
 	__u32 need; /* enum probe_chosen: all of these; 0: every process */
 	__u32 follow;

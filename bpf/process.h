@@ -18,15 +18,15 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(fdtape_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct probe_fork record = {.h = {.type = PROBE_FORK}};
-	u32 *why;
+	u8 *why;
 
 	record.tgid = parent->tgid;
 	record.child = child->tgid;
 	if (record.tgid == record.child || record.tgid == own_tgid)
 		return 0; /* a thread, or of no interest */
 	if (choice.need) {
-		why = bpf_map_lookup_elem(&chosen, &record.tgid);
-		if (!why)
+		why = chosen_as(record.tgid);
+		if (!why || !*why)
 			return 0;
 		choose_as(record.child, choice.follow ? *why : *why & ~PROBE_CHOSEN_PID);
 	}
@@ -43,7 +43,8 @@ int BPF_PROG(fdtape_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(fdtape_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0, was, path = 0, *why;
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0, was, path = 0;
+	u8 *why;
 	struct probe_exec *record = bpf_map_lookup_elem(&exec_scratch, &zero);
 	struct mm_struct *mm;
 	u64 args, len;
@@ -57,7 +58,7 @@ int BPF_PROG(fdtape_exec, struct task_struct *task, int old_pid, struct linux_bi
 	path = path_of((u64)BPF_CORE_READ(mm, exe_file));
 	bpf_get_current_comm(record->comm, sizeof record->comm);
 	if (choice.n_exes || choice.n_comms) {
-		why = bpf_map_lookup_elem(&chosen, &tgid);
+		why = chosen_as(tgid);
 		choose_as(tgid, (why ? *why & PROBE_CHOSEN_PID : 0) | judge_image(path, record->comm));
 	}
 	record->chosen = is_chosen(tgid);
@@ -91,7 +92,7 @@ int BPF_PROG(fdtape_rename, struct task_struct *task, const char *comm)
 {
 	struct probe_name record = {.h = {.type = PROBE_NAME}};
 	bool was;
-	u32 *why;
+	u8 *why;
 
 	record.tgid = task->tgid;
 	record.tid = task->pid;
@@ -101,7 +102,7 @@ int BPF_PROG(fdtape_rename, struct task_struct *task, const char *comm)
 	bpf_probe_read_kernel_str(record.comm, sizeof record.comm, comm);
 	if (choice.n_comms && record.tid == record.tgid && record.tgid != own_tgid &&
 	    judge_image(choice.n_exes ? path_of((u64)BPF_CORE_READ(task, mm, exe_file)) : 0, record.comm)) {
-		why = bpf_map_lookup_elem(&chosen, &record.tgid);
+		why = chosen_as(record.tgid);
 		choose_as(record.tgid, (why ? *why : 0) | PROBE_CHOSEN_IMAGE);
 	}
 	if (!was)
@@ -124,7 +125,7 @@ int BPF_PROG(fdtape_exit, struct task_struct *task)
 	if (told)
 		bpf_map_delete_elem(&inflight, &tid);
 	if (last && choice.need)
-		bpf_map_delete_elem(&chosen, &tgid);
+		choose_as(tgid, 0);
 	if (!told || !last)
 		return 0;
 	record.time = bpf_ktime_get_ns();

@@ -653,7 +653,6 @@ static __always_inline int finish_call(struct pt_regs *regs, long ret, bool type
 	struct probe_flow_state *flow = NULL;
 	struct payload_scratch *s;
 	struct probe_inflight *in;
-	bool none = false;
 
 	if (skip_again && ret == -EAGAIN && nr < PROBE_SYSCALLS_MAX && syscalls[nr].shape <= PROBE_SHAPE_CARRIES)
 		return 0;
@@ -662,15 +661,16 @@ static __always_inline int finish_call(struct pt_regs *regs, long ret, bool type
 		return 0;
 	if (shape == PROBE_SHAPE_MMAP)
 		return ret < 0 && ret > -4096 ? 0 : tell_mapped(REGS_ARG4(regs));
-	if (may_be_usual(shape))
-		flow = usual_flow(REGS_ARG0(regs), typed, &none);
-	if (none && ret >= 0)
-		return 0;
 	if (!durations && shape == PROBE_SHAPE_CLOSE && ret == 0 && !has_flow(REGS_ARG0(regs)))
 		return 0;
 	s = bpf_map_lookup_elem(&payload_scratch, &zero);
 	if (!s)
 		return 0;
+	if (may_be_usual(shape)) {
+		flow = usual_flow(s, REGS_ARG0(regs), typed);
+		if (!flow && s->none && ret >= 0)
+			return 0;
+	}
 	in = durations ? bpf_map_lookup_elem(&inflight, &tid) : NULL;
 	begin_call(s, regs, nr, ret);
 	if (in && in->armed && in->nr == nr) {

@@ -24,6 +24,11 @@ static __always_inline bool may_be_usual(u32 shape)
 	return is_usual_shape(shape) || shape == PROBE_SHAPE_PBUF || shape == PROBE_SHAPE_PIOV;
 }
 
+/*
+ * The functions with a frame of their own are not inlined: of a program with all the functions that it calls, one in
+ * the other, the stack may be 512 bytes, and the long way needs them.
+ */
+
 /* What an fd is: 0 if it is not open. */
 struct opened_file {
 	u64 file;
@@ -61,23 +66,22 @@ static __always_inline void look_at_file(struct opened_file *o, s32 fd, bool typ
 	o->file = (u64)file;
 }
 
-/*
- * The flow that the current process' fd is now, if it is a usual one. `none`: the fd is surely no flow, and nothing
- * comes of a call on it that did not fail.
- */
-static __always_inline struct probe_flow_state *usual_flow(u32 fd, bool typed, bool *none)
+/* The flow that the current process' fd is now, if it is a usual one. s->none: the fd is surely no flow, and nothing
+ * comes of a call on it that did not fail. */
+static __noinline struct probe_flow_state *usual_flow(struct payload_scratch *s, u32 fd, bool typed)
 {
 	const u32 not = FLOW_DGRAM | FLOW_FILE | FLOW_SOURCE, all = FLOW_TOLD | FLOW_ADDRESSED;
 	struct probe_fd key = {.tgid = bpf_get_current_pid_tgid() >> 32, .fd = fd};
 	struct probe_flow_state *flow;
 	struct opened_file o;
 
+	s->none = false;
 	look_at_file(&o, fd, typed);
 	if (!o.file)
 		return NULL;
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow) {
-		*none = files == FILES_NONE && (o.mode & S_IFMT) != S_IFSOCK;
+		s->none = files == FILES_NONE && (o.mode & S_IFMT) != S_IFSOCK;
 		return NULL;
 	}
 	if ((flow->flags & (not | all)) != all || !is_wanted(flow) || flow->file != o.file ||
@@ -86,7 +90,7 @@ static __always_inline struct probe_flow_state *usual_flow(u32 fd, bool typed, b
 	return flow;
 }
 
-static __always_inline bool has_flow(s32 fd)
+static __noinline bool has_flow(s32 fd)
 {
 	struct probe_fd key = {.tgid = bpf_get_current_pid_tgid() >> 32, .fd = fd};
 
@@ -94,7 +98,7 @@ static __always_inline bool has_flow(s32 fd)
 }
 
 /* Whether the scratch area's call, on its flow, was told the short way. */
-static __always_inline bool carry_usual(struct payload_scratch *s, struct probe_flow_state *flow, u32 shape)
+static __noinline bool carry_usual(struct payload_scratch *s, struct probe_flow_state *flow, u32 shape)
 {
 	u64 bytes = s->call.ret > 0 ? s->call.ret : 0, taken = bytes < payload_max ? bytes : payload_max;
 	u64 base = s->arg[1];

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -151,7 +152,8 @@ struct file_id {
 struct probes {
 	struct fdtape *object;
 	struct ring_buffer *ring;
-	int urgent; /* epoll: readable when the ring holds what can't wait */
+	uint8_t *chosen; /* the map's bytes, by pid */
+	int urgent;      /* epoll: readable when the ring holds what can't wait */
 	probes_take *take;
 	void *take_context;
 	bool keys, calls;
@@ -401,6 +403,12 @@ static int load(struct probes *p, const struct probes_options *options)
 	         !p->keys && !p->calls ? ""
 	         : p->uprobes.multi    ? ", uprobe_multi"
 	                               : ", perf uprobes");
+	p->chosen =
+	        mmap(NULL, PROBE_PID_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(p->object->maps.chosen), 0);
+	if (p->chosen == MAP_FAILED) {
+		p->chosen = NULL;
+		return fail(p, -errno, "what is chosen can't be mapped: %s", strerror(errno));
+	}
 	p->ring = ring_buffer__new(bpf_map__fd(p->object->maps.ring), on_record, p, NULL);
 	if (!p->ring)
 		return fail(p, -errno, "the ring buffer can't be mapped: %s", strerror(errno));
@@ -649,12 +657,10 @@ int probes_attach_given(struct probes *p, const char *path, const char *symbols)
 
 static int choose(struct probes *p, pid_t pid, uint32_t why)
 {
-	uint32_t key = (uint32_t)pid, was = 0;
-
-	bpf_map_lookup_elem(bpf_map__fd(p->object->maps.chosen), &key, &was);
-	why |= was;
-	if (bpf_map_update_elem(bpf_map__fd(p->object->maps.chosen), &key, &why, BPF_ANY))
-		return fail(p, -errno, "process %d can't be chosen: %s", pid, strerror(errno));
+	if (pid < 0 || pid >= PROBE_PID_MAX)
+		return fail(p, -ERANGE, "process %d can't be chosen: pids are below %d", pid, PROBE_PID_MAX);
+	/* The probes write it, too, when the process forks or takes another image: not a byte is lost. */
+	__atomic_fetch_or(&p->chosen[pid], (uint8_t)why, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -814,6 +820,8 @@ void probes_free(struct probes *p)
 	free(p->files);
 	if (p->urgent >= 0)
 		close(p->urgent);
+	if (p->chosen)
+		munmap(p->chosen, PROBE_PID_MAX);
 	ring_buffer__free(p->ring);
 	fdtape__destroy(p->object);
 	free(p);
