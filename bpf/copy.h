@@ -20,8 +20,8 @@
 #include "bpf/flow.h"
 
 #define PIECE     (PROBE_CHUNK_MAX / 2)
-#define STEPS     2048 /* of one turn; an iovec list (UIO_MAXIOV, 1024) is walked in one */
-#define TURNS_MAX 256  /* 2 GiB in chunks of 16 KiB, each sent in a step of its own */
+#define STEPS     1024 /* of one turn */
+#define TURNS_MAX 512  /* 2 GiB in chunks of 16 KiB, each sent in a step of its own */
 
 const volatile __u64 payload_max = ~0ull; /* bytes kept of a call's payload */
 

@@ -291,25 +291,30 @@ __attribute__((noinline)) int finish_data(u32 shape)
 	return 0;
 }
 
-/* The fds that a message brought: their flows are told of as those of a socket that is known, if it is. */
-__attribute__((noinline)) int tell_passed(void)
+/* The fd number i that a message brought; non-zero when there are no more. */
+__attribute__((noinline)) int tell_passed_fd(u32 i)
 {
 	u32 zero = 0;
 	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
-	struct user_msghdr message;
 	struct user_cmsghdr control;
+	struct user_msghdr message;
+	s32 fd;
 
 	if (!s || bpf_probe_read_user(&message, sizeof message, (void *)s->arg[1]) ||
-	    bpf_probe_read_user(&control, sizeof control, (void *)message.control))
-		return 0;
-	for (u32 i = 0; i < 253 /* SCM_MAX_FD */; i++) {
-		s32 fd;
+	    bpf_probe_read_user(&control, sizeof control, (void *)message.control) ||
+	    sizeof control + (i + 1) * sizeof fd > control.len ||
+	    bpf_probe_read_user(&fd, sizeof fd, (void *)(message.control + sizeof control + i * sizeof fd)))
+		return 1;
+	flow_of(fd, FD_FOUND, 0);
+	return 0;
+}
 
-		if (sizeof control + (i + 1) * sizeof fd > control.len ||
-		    bpf_probe_read_user(&fd, sizeof fd, (void *)(message.control + sizeof control + i * sizeof fd)))
+/* The fds that a message brought: their flows are told of as those of a socket that is known, if it is. */
+__attribute__((noinline)) int tell_passed(void)
+{
+	for (u32 i = 0; i < 253 /* SCM_MAX_FD */; i++)
+		if (tell_passed_fd(i))
 			break;
-		flow_of(fd, FD_FOUND, 0);
-	}
 	return 0;
 }
 

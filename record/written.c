@@ -5,10 +5,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define PIECE   ((uint64_t)2 << 20)  /* what is sent on its way at once */
-#define BEHIND  ((uint64_t)16 << 20) /* what is surely still on its way is not asked to be dropped */
-#define SLOW_NS 5000000              /* the queue of the disk is full */
-#define LEAVE   ((uint64_t)256 << 20)
+#define PIECE    ((uint64_t)2 << 20)  /* what is sent on its way at once */
+#define BEHIND   ((uint64_t)16 << 20) /* what is surely still on its way is not asked to be dropped */
+#define SLOW_NS  5000000              /* the queue of the disk is full, or the machine is */
+#define LEAVE_NS 200000000            /* so long the kernel is left to itself then */
 
 static uint64_t now(void)
 {
@@ -27,17 +27,18 @@ void written_begin(struct written *w, int fd)
 
 void written_to(struct written *w, uint64_t size)
 {
-	if (w->fd < 0 || size < w->left)
-		return;
-	while (size - w->begun >= PIECE) {
-		uint64_t before = now();
+	uint64_t before, after;
 
+	if (w->fd < 0 || size - w->begun < PIECE)
+		return;
+	before = now();
+	while (before >= w->left_until && size - w->begun >= PIECE) {
 		sync_file_range(w->fd, (off_t)w->begun, (off_t)PIECE, SYNC_FILE_RANGE_WRITE);
 		w->begun += PIECE;
-		if (now() - before > SLOW_NS) {
-			w->left = size + LEAVE;
-			break;
-		}
+		after = now();
+		if (after - before > SLOW_NS)
+			w->left_until = after + LEAVE_NS;
+		before = after;
 	}
 	while (w->begun - w->dropped >= BEHIND + PIECE) {
 		posix_fadvise(w->fd, (off_t)w->dropped, (off_t)PIECE, POSIX_FADV_DONTNEED);

@@ -18,13 +18,13 @@ struct written {
 	int fd;         /* -1: not a regular file, or none */
 	uint64_t begun; /* of the file is on its way */
 	uint64_t dropped;
-	uint64_t left; /* the disk was slow: below this size the kernel is left to itself */
+	uint64_t left_until; /* CLOCK_MONOTONIC ns: the disk was slow, and the kernel is left to itself */
 };
 
 /* The file that is written from now on; the one before is forgotten. */
 void written_begin(struct written *w, int fd);
 
-/* The file has this size now. */
+/* The file has this size now, as it was before or larger. */
 void written_to(struct written *w, uint64_t size);
 
 #endif
