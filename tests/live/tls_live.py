@@ -163,6 +163,9 @@ int main(int argc, char **argv)
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	SSL_CTX *context = p_SSL_CTX_new(p_TLS_client_method());
 	p_SSL_CTX_set_keylog_callback(context, keylog);
+#ifdef PATIENT
+	usleep(PATIENT);
+#endif
 	SSL *ssl = p_SSL_new(context);
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (connect(fd, (struct sockaddr *)&to, sizeof to) || !p_SSL_set_fd(ssl, fd) || p_SSL_connect(ssl) != 1) return 8;
