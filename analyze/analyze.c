@@ -166,6 +166,7 @@ static void open_tapes(struct options *o, const char *const *names, size_t n)
 /* The output may hold keys and plaintext: it is the owner's alone. */
 static void open_output(struct options *o, const char *name)
 {
+	static char buffer[64 << 10]; /* it must outlive the stream */
 	int fd;
 
 	if (name && strcmp(name, "-") != 0) {
@@ -177,6 +178,8 @@ static void open_output(struct options *o, const char *name)
 		o->name = name;
 	}
 	o->terminal = isatty(fileno(o->out));
+	if (!o->terminal)
+		setvbuf(o->out, buffer, _IOFBF, sizeof buffer);
 }
 
 static int close_output(struct options *o, int status)

@@ -116,21 +116,21 @@ static bool is_plain(const char *text, size_t len)
 #undef EACH
 }
 
-/* RFC 8259, 7: one byte of a string. */
-static void put_escaped(struct json *value, char c)
+/* Must this byte of a string be escaped (RFC 8259, 7)? */
+static bool is_special(char c)
+{
+	return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+}
+
+static void put_escape(struct json *value, char c)
 {
 	static const char digits[] = "0123456789abcdef", known[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
 	const char *at = c ? strchr(known, c) : NULL;
 	char escape[6] = {'\\', 'u', '0', '0', digits[(unsigned char)c >> 4], digits[c & 15]};
 
-	if (at) {
+	if (at)
 		escape[1] = letters[at - known];
-		put(value, escape, 2);
-	} else if ((unsigned char)c < 0x20) {
-		put(value, escape, sizeof escape);
-	} else {
-		put(value, &c, 1);
-	}
+	put(value, escape, at ? 2 : sizeof escape);
 }
 
 static struct json *plain_string(const char *text, size_t len)
@@ -150,8 +150,13 @@ static struct json *string(const char *text, size_t len)
 	struct json *value = value_new(0, 0);
 
 	put(value, "\"", 1);
-	for (size_t i = 0; i < len; i++)
-		put_escaped(value, text[i]);
+	for (size_t i = 0, plain; i < len; i += plain + 1) {
+		for (plain = 0; i + plain < len && !is_special(text[i + plain]);)
+			plain++;
+		put(value, text + i, plain);
+		if (i + plain < len)
+			put_escape(value, text[i + plain]);
+	}
 	put(value, "\"", 1);
 	return value;
 }
