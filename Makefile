@@ -76,7 +76,8 @@ pkgs_tests   := cmocka libnghttp2 zlib jansson libssl libcrypto
 pkgs_testdata := libzstd
 
 cflags = $(shell $(PKG_CONFIG) --cflags $(foreach p,$(1),$(pkgs_$(p))))
-libs   = $(shell $(PKG_CONFIG) --libs $(foreach p,$(1),$(pkgs_$(p))))
+# libfdtape's reader may have a thread.
+libs   = $(shell $(PKG_CONFIG) --libs $(foreach p,$(1),$(pkgs_$(p)))) $(if $(filter format,$(1)),-pthread)
 
 # The folders whose libraries a tool links, and the archives of them.
 uses_record  := format record
@@ -138,7 +139,7 @@ $(B)/$(NAME)-replay: $(B)/replay/replay.o $(PLAYER) $(LIB)
 $(B)/lib$(NAME).pc: FORCE
 	$(Q)mkdir -p $(@D) && printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
 	  'Name: libfdtape' 'Description: Reads and writes fdtape tapes' 'Version: $(VERSION)' \
-	  'Requires.private: $(pkgs_format)' 'Libs: -L$${libdir} -lfdtape' 'Cflags: -I$${includedir}' > $@
+	  'Requires.private: $(pkgs_format)' 'Libs: -L$${libdir} -lfdtape' 'Libs.private: -pthread' 'Cflags: -I$${includedir}' > $@
 
 # -Wno-unused-parameter: BPF_PROG() gives every program a ctx that few look at.
 # The probes need no kernel headers: bpf/kernel.h names the few fields that they read, and CO-RE finds them.

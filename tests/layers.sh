@@ -24,7 +24,7 @@ linux='(linux/(capability|types)|pthread|pwd|sched|stdatomic|sys/(epoll|ioctl|pr
 ours='(cli|map)\.h'
 api='fdtape/[a-z]*\.h'
 
-may format "$libc|$api|zstd\.h|zstd_errors\.h|xxhash\.h"
+may format "$libc|pthread\.h|$api|zstd\.h|zstd_errors\.h|xxhash\.h"
 may bpf "linux/(bpf|types)\.h|bpf/bpf_[a-z_]*\.h"
 may record "$libc|$linux|$ours|$api|bpf/(probe_abi|fdtape\.skel|bpf|btf|libbpf)\.h|(gelf|cap-ng|capstone|seccomp)\.h"
 may replay "$libc|$ours|$api|replay/proto/[a-z0-9_]*\.h|openssl/[a-z0-9_]*\.h"
