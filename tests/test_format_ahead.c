@@ -333,5 +333,6 @@ int main(void)
 	        cmocka_unit_test(test_ahead__source_that_waits__what_is_there_is_given),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("format_ahead", tests, NULL, NULL);
 }
