@@ -9,14 +9,10 @@
 
 static struct json *pairs(const struct http_header *headers, size_t n)
 {
-	struct json *array = js_array(), *pair;
+	struct json *array = js_array();
 
-	for (size_t i = 0; i < n; i++) {
-		pair = js_array();
-		js_add(pair, js_text(headers[i].name));
-		js_add(pair, js_text(headers[i].value));
-		js_add(array, pair);
-	}
+	for (size_t i = 0; i < n; i++)
+		js_add_pair(array, headers[i].name, headers[i].value);
 	return array;
 }
 

@@ -133,22 +133,19 @@ static void put_escape(struct json *value, char c)
 	put(value, escape, at ? 2 : sizeof escape);
 }
 
-static struct json *plain_string(const char *text, size_t len)
+/* In quotes; nothing in it is special. */
+static void put_plain(struct json *value, const char *text, size_t len)
 {
-	struct json *value = value_new(0, 0);
 	char *out = extend(value, len + 2);
 
 	out[0] = '"';
 	memcpy(out + 1, text, len);
 	out[len + 1] = '"';
-	return value;
 }
 
-/* UTF-8 that is valid. */
-static struct json *string(const char *text, size_t len)
+/* In quotes; UTF-8 that is valid. */
+static void put_string(struct json *value, const char *text, size_t len)
 {
-	struct json *value = value_new(0, 0);
-
 	put(value, "\"", 1);
 	for (size_t i = 0, plain; i < len; i += plain + 1) {
 		for (plain = 0; i + plain < len && !is_special(text[i + plain]);)
@@ -158,31 +155,45 @@ static struct json *string(const char *text, size_t len)
 			put_escape(value, text[i + plain]);
 	}
 	put(value, "\"", 1);
-	return value;
+}
+
+/* Bytes of a tape. */
+static void put_text(struct json *value, const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+	char *safe;
+
+	if (!text) {
+		put(value, "null", 4);
+	} else if (is_plain(text, len)) {
+		put_plain(value, text, len);
+	} else {
+		safe = text_escape(text, len);
+		put_string(value, safe, strlen(safe));
+		free(safe);
+	}
 }
 
 struct json *js_plain(const char *text)
 {
 	size_t len = text ? strlen(text) : 0;
+	struct json *value;
 
 	if (!text)
 		return js_null();
-	return is_plain(text, len) ? plain_string(text, len) : string(text, len);
+	value = value_new(0, 0);
+	if (is_plain(text, len))
+		put_plain(value, text, len);
+	else
+		put_string(value, text, len);
+	return value;
 }
 
 struct json *js_text(const char *text)
 {
-	size_t len = text ? strlen(text) : 0;
-	struct json *value;
-	char *safe;
+	struct json *value = value_new(0, 0);
 
-	if (!text)
-		return js_null();
-	if (is_plain(text, len))
-		return plain_string(text, len);
-	safe = text_escape(text, len);
-	value = string(safe, strlen(safe));
-	free(safe);
+	put_text(value, text);
 	return value;
 }
 
@@ -279,6 +290,16 @@ void js_add(struct json *array, struct json *value)
 {
 	put_comma(array);
 	take_in(array, value);
+}
+
+void js_add_pair(struct json *array, const char *first, const char *second)
+{
+	put_comma(array);
+	put(array, "[", 1);
+	put_text(array, first);
+	put(array, ",", 1);
+	put_text(array, second);
+	put(array, "]", 1);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------ */

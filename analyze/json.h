@@ -17,6 +17,8 @@ struct json *js_array(void);
 /* Both take over the value. */
 void js_set(struct json *object, const char *key, struct json *value);
 void js_add(struct json *array, struct json *value);
+/* Adds an array of two strings, as js_text() makes them: there are many, and this makes no value of each. */
+void js_add_pair(struct json *array, const char *first, const char *second);
 /* Drops one that is not wanted after all; NULL is fine. */
 void js_free(struct json *value);
 
