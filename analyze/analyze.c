@@ -174,7 +174,7 @@ static void share_out(struct options *o, unsigned jobs)
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (jobs == 0)
-		jobs = processors > 1 && processors < JOBS_MAX ? (unsigned)processors : 1;
+		jobs = processors < 1 ? 1 : processors < JOBS_MAX ? (unsigned)processors : JOBS_MAX;
 	for (size_t i = 0; i < o->inputs.n; i++)
 		o->inputs.list[i].ahead = i + 1 < jobs;
 }

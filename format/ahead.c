@@ -118,48 +118,62 @@ static void copy_item(struct fdtape_item *to, const struct fdtape_item *from)
 	}
 }
 
-/* Makes the pointer point to a copy. */
-static bool keep_bytes(struct batch *b, const void *pointer, size_t len)
+/* A copy that belongs to the batch; NULL of NULL. *kept becomes false without memory. */
+static const void *keep_bytes(struct batch *b, const void *bytes, size_t len, bool *kept)
 {
-	const void **at = (const void **)pointer;
 	void *copy;
 
-	if (!*at)
-		return true;
+	if (!bytes)
+		return NULL;
 	copy = room(b, len);
 	if (copy)
-		memcpy(copy, *at, len);
-	*at = copy;
-	return copy != NULL;
+		memcpy(copy, bytes, len);
+	else
+		*kept = false;
+	return copy;
 }
 
-static bool keep_string(struct batch *b, const char **string)
+static const char *keep_string(struct batch *b, const char *string, bool *kept)
 {
-	return !*string || keep_bytes(b, string, strlen(*string) + 1);
+	return string ? keep_bytes(b, string, strlen(string) + 1, kept) : NULL;
 }
 
 /* The item, which points to what the reader owns, becomes the batch's. False: no memory. */
 static bool keep_item(struct batch *b, struct fdtape_item *item)
 {
+	struct fdtape_process *process = &item->process;
+	struct fdtape_secret *secret = &item->secret;
+	struct fdtape_event *event = &item->event;
+	bool kept = true;
+
 	switch (item->type) {
 	case FDTAPE_ITEM_PROCESS:
-		return keep_string(b, &item->process.comm) && keep_string(b, &item->process.exe) &&
-		       keep_string(b, &item->process.cmdline) && keep_string(b, &item->process.build_id) &&
-		       keep_string(b, &item->process.cgroup);
+		process->comm = keep_string(b, process->comm, &kept);
+		process->exe = keep_string(b, process->exe, &kept);
+		process->cmdline = keep_string(b, process->cmdline, &kept);
+		process->build_id = keep_string(b, process->build_id, &kept);
+		process->cgroup = keep_string(b, process->cgroup, &kept);
+		break;
 	case FDTAPE_ITEM_THREAD:
-		return keep_string(b, &item->thread.comm);
+		item->thread.comm = keep_string(b, item->thread.comm, &kept);
+		break;
 	case FDTAPE_ITEM_FLOW:
-		return keep_string(b, &item->flow.name);
+		item->flow.name = keep_string(b, item->flow.name, &kept);
+		break;
 	case FDTAPE_ITEM_EVENT:
-		return keep_bytes(b, &item->event.data, item->event.captured) &&
-		       keep_bytes(b, &item->event.peer, sizeof(*item->event.peer));
+		event->data = keep_bytes(b, event->data, event->captured, &kept);
+		event->peer = keep_bytes(b, event->peer, sizeof(*event->peer), &kept);
+		break;
 	case FDTAPE_ITEM_SECRET:
-		return keep_string(b, &item->secret.label) && keep_string(b, &item->secret.source) &&
-		       keep_bytes(b, &item->secret.id, item->secret.id_len) &&
-		       keep_bytes(b, &item->secret.value, item->secret.value_len);
+		secret->label = keep_string(b, secret->label, &kept);
+		secret->source = keep_string(b, secret->source, &kept);
+		secret->id = keep_bytes(b, secret->id, secret->id_len, &kept);
+		secret->value = keep_bytes(b, secret->value, secret->value_len, &kept);
+		break;
 	default:
-		return true;
+		break;
 	}
+	return kept;
 }
 
 static struct head *head_new(const struct section *section)
@@ -237,20 +251,30 @@ static struct batch *batch_to_fill(struct ahead *a)
 	return b;
 }
 
+/* Before the source is asked: false when nobody wants any more. */
+static bool may_ask(struct ahead *a)
+{
+	bool stop;
+
+	hand_over(a);
+	pthread_mutex_lock(&a->lock);
+	stop = a->stop;
+	pthread_mutex_unlock(&a->lock);
+	return !stop;
+}
+
 static int64_t read_source(void *context, void *buffer, size_t len)
 {
 	struct ahead *a = context;
 
-	hand_over(a);
-	return a->source.read(a->source.context, buffer, len);
+	return may_ask(a) ? a->source.read(a->source.context, buffer, len) : FDTAPE_ERR_USAGE;
 }
 
 static int64_t read_source_at(void *context, uint64_t offset, void *buffer, size_t len)
 {
 	struct ahead *a = context;
 
-	hand_over(a);
-	return a->source.read_at(a->source.context, offset, buffer, len);
+	return may_ask(a) ? a->source.read_at(a->source.context, offset, buffer, len) : FDTAPE_ERR_USAGE;
 }
 
 /* Reads on: false when that was the last. */
@@ -275,12 +299,10 @@ static bool fill(struct ahead *a, struct fdtape_item *item)
 		copy_item(&entry->item, item);
 		kept = keep_item(a->filling, &entry->item);
 		if (item->type == FDTAPE_ITEM_SECTION)
-			kept = (entry->head = head_new(&r->section));
+			kept = (entry->head = head_new(&r->section)) != NULL;
 	}
-	if (r->diag.text[0]) {
-		entry->message = r->diag.text;
-		kept = kept && keep_string(a->filling, &entry->message);
-	}
+	if (r->diag.text[0])
+		entry->message = keep_string(a->filling, r->diag.text, &kept);
 	if (!kept) {
 		entry->rc = FDTAPE_ERR_MEMORY;
 		entry->error = ENOMEM;
