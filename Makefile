@@ -8,6 +8,7 @@
 # make bench-format  measure the tape, as ratios in one run
 # make bench-record  measure what recording costs, likewise (root; PARTS="nginx calls": these parts only)
 # make bench-tls     measure decryption, likewise (root)
+# make bench-analyze measure `fdtape-analyze http`, likewise (root)
 # make deps       install what building and testing need (Debian)
 # make install    honours DESTDIR and PREFIX
 # make format     let clang-format lay out the sources
@@ -70,12 +71,13 @@ parts = $(filter-out $(B)/$(1)/$(1).o,$(call objs,$(1)))
 pkgs_format  := libzstd libxxhash
 pkgs_record  := libbpf libelf capstone libcap-ng libseccomp
 pkgs_replay  := libcrypto libnghttp2 zlib
-pkgs_analyze := jansson libcrypto
+pkgs_analyze := libcrypto
 pkgs_tests   := cmocka libnghttp2 zlib jansson libssl libcrypto
 pkgs_testdata := libzstd
 
 cflags = $(shell $(PKG_CONFIG) --cflags $(foreach p,$(1),$(pkgs_$(p))))
-libs   = $(shell $(PKG_CONFIG) --libs $(foreach p,$(1),$(pkgs_$(p))))
+# libfdtape's reader may have a thread.
+libs   = $(shell $(PKG_CONFIG) --libs $(foreach p,$(1),$(pkgs_$(p)))) $(if $(filter format,$(1)),-pthread)
 
 # The folders whose libraries a tool links, and the archives of them.
 uses_record  := format record
@@ -137,7 +139,7 @@ $(B)/$(NAME)-replay: $(B)/replay/replay.o $(PLAYER) $(LIB)
 $(B)/lib$(NAME).pc: FORCE
 	$(Q)mkdir -p $(@D) && printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
 	  'Name: libfdtape' 'Description: Reads and writes fdtape tapes' 'Version: $(VERSION)' \
-	  'Requires.private: $(pkgs_format)' 'Libs: -L$${libdir} -lfdtape' 'Cflags: -I$${includedir}' > $@
+	  'Requires.private: $(pkgs_format)' 'Libs: -L$${libdir} -lfdtape' 'Libs.private: -pthread' 'Cflags: -I$${includedir}' > $@
 
 # -Wno-unused-parameter: BPF_PROG() gives every program a ctx that few look at.
 # The probes need no kernel headers: bpf/kernel.h names the few fields that they read, and CO-RE finds them.
@@ -275,7 +277,7 @@ docs-kernels:
 #
 # Ratios in one run, beside their bars (docs/performance.md). wrk, if it is there, loads nginx; else curl does.
 
-.PHONY: bench-format bench-record bench-tls
+.PHONY: bench-format bench-record bench-tls bench-analyze
 $(B)/tests/bench_format: $(B)/tests/bench_format.o $(B)/tests/bench_mix.o $(LIB)
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format) -lm
 
@@ -290,6 +292,12 @@ bench-record: $(B)/tests/bench_calls $(B)/$(NAME)-record
 
 bench-tls: $(B)/$(NAME)-record $(B)/$(NAME)-analyze
 	$(Q)BIN=$(abspath $(B)) python3 tests/bench_tls.py
+
+$(B)/tests/bench_read: $(B)/tests/bench_read.o $(LIB)
+	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(call libs,format)
+
+bench-analyze: $(B)/tests/bench_read $(B)/$(NAME)-record $(B)/$(NAME)-analyze
+	$(Q)BIN=$(abspath $(B)) python3 tests/bench_analyze.py $(OPTIONS)
 
 demo: deps
 	$(Q)$(MAKE) -j$(JOBS) all

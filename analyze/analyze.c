@@ -19,6 +19,7 @@ enum key {
 	KEY_LOG_FORMAT,
 	KEY_BY,
 	KEY_TREE,
+	KEY_JOBS,
 	KEY_OUTPUT = 'o',
 };
 
@@ -40,8 +41,13 @@ static const struct cli_option options_table[] = {
         {KEY_REPAIR, "repair", NULL, "write a sound tape, with what can be saved, to -o NEW"},
         CHOOSE_OPTIONS,
         {CLI_FIRST_KEY, NULL, NULL, "Common:"},
+        {KEY_JOBS, "jobs", "N", "threads at most: the others read tapes ahead (default: processors)"},
         CLI_COMMON_OPTIONS,
         {0},
+};
+
+enum {
+	JOBS_MAX = 1024
 };
 
 /* The options that not every view takes. */
@@ -152,6 +158,27 @@ static void parse_by(struct options *o, const char *value)
 	say_and_exit(CLI_USAGE, "option '--by' takes process, call, peer or path, not '%s'", value);
 }
 
+static unsigned parse_jobs(const char *value)
+{
+	char *end;
+	unsigned long jobs = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || jobs < 1 || jobs > JOBS_MAX)
+		say_and_exit(CLI_USAGE, "option '--jobs' takes a number from 1 to %d, not '%s'", JOBS_MAX, value);
+	return (unsigned)jobs;
+}
+
+/* One thread plays; each of the others reads a tape ahead. The output does not depend on them. */
+static void share_out(struct options *o, unsigned jobs)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (jobs == 0)
+		jobs = processors < 1 ? 1 : processors < JOBS_MAX ? (unsigned)processors : JOBS_MAX;
+	for (size_t i = 0; i < o->inputs.n; i++)
+		o->inputs.list[i].ahead = i + 1 < jobs;
+}
+
 static void open_tapes(struct options *o, const char *const *names, size_t n)
 {
 	int error = inputs_open(&o->inputs, names, n);
@@ -166,6 +193,7 @@ static void open_tapes(struct options *o, const char *const *names, size_t n)
 /* The output may hold keys and plaintext: it is the owner's alone. */
 static void open_output(struct options *o, const char *name)
 {
+	static char buffer[64 << 10]; /* it must outlive the stream */
 	int fd;
 
 	if (name && strcmp(name, "-") != 0) {
@@ -177,6 +205,8 @@ static void open_output(struct options *o, const char *name)
 		o->name = name;
 	}
 	o->terminal = isatty(fileno(o->out));
+	if (!o->terminal)
+		setvbuf(o->out, buffer, _IOFBF, sizeof buffer);
 }
 
 static int close_output(struct options *o, int status)
@@ -202,6 +232,7 @@ struct command {
 	size_t n_tapes;
 	const char *output; /* NULL: standard output */
 	unsigned given;     /* enum takes: options that not every view takes */
+	unsigned jobs;      /* 0: as many as there are processors */
 	struct choose choose;
 };
 
@@ -251,6 +282,9 @@ static void take_option(struct command *c, struct options *o, const struct cli *
 	case KEY_TREE:
 		o->tree = true;
 		c->given |= TAKES_TREE;
+		break;
+	case KEY_JOBS:
+		c->jobs = parse_jobs(cli->value);
 		break;
 	case KEY_LOG_FORMAT:
 		parse_log_format(o, cli->value);
@@ -314,6 +348,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like others */
 	parse(&command, &options, argc, argv);
 	open_tapes(&options, command.tapes, command.n_tapes);
+	share_out(&options, command.jobs);
 	open_output(&options, command.output);
 	status = command.view->run(&options);
 	status = close_output(&options, status);

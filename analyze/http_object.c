@@ -7,35 +7,31 @@
 #include "analyze/alloc.h"
 #include "analyze/message_row.h"
 
-static json_t *pairs(const struct http_header *headers, size_t n)
+static struct json *pairs(const struct http_header *headers, size_t n)
 {
-	json_t *array = js_array(), *pair;
+	struct json *array = js_array();
 
-	for (size_t i = 0; i < n; i++) {
-		pair = js_array();
-		js_add(pair, js_text(headers[i].name));
-		js_add(pair, js_text(headers[i].value));
-		js_add(array, pair);
-	}
+	for (size_t i = 0; i < n; i++)
+		js_add_pair(array, headers[i].name, headers[i].value);
 	return array;
 }
 
-static json_t *headers_array(const struct http_message *message)
+static struct json *headers_array(const struct http_message *message)
 {
 	return message->seen ? pairs(message->headers, message->n_headers) : js_null();
 }
 
-static json_t *known(int64_t n)
+static struct json *known(int64_t n)
 {
 	return n >= 0 ? js_signed(n) : js_null();
 }
 
 /* What gRPC says of a call. */
-static json_t *grpc_object(const struct http_exchange *x)
+static struct json *grpc_object(const struct http_exchange *x)
 {
 	const char *slash = x->target && *x->target == '/' ? strchr(x->target + 1, '/') : NULL;
 	char *service = slash ? alloc_copy(x->target + 1) : NULL;
-	json_t *object;
+	struct json *object;
 
 	object = js_object();
 	if (service)
@@ -50,14 +46,14 @@ static json_t *grpc_object(const struct http_exchange *x)
 	return object;
 }
 
-static json_t *sha256_text(const struct http_message *message)
+static struct json *sha256_text(const struct http_message *message)
 {
 	return message->body_whole ? js_hex(message->body_sha256, sizeof message->body_sha256) : js_null();
 }
 
-json_t *http_object(const struct player_flow *flow, const struct http_exchange *x)
+struct json *http_object(const struct player_flow *flow, const struct http_exchange *x)
 {
-	json_t *object = message_object(flow, message_role(flow, x->dir));
+	struct json *object = message_object(flow, message_role(flow, x->dir));
 
 	js_set(object, "version", js_text(x->version));
 	js_set(object, "stream", x->stream >= 0 ? js_signed(x->stream) : js_null());

@@ -8,6 +8,6 @@
 #include "analyze/json.h"
 #include "replay/player.h"
 
-json_t *http_object(const struct player_flow *flow, const struct http_exchange *exchange);
+struct json *http_object(const struct player_flow *flow, const struct http_exchange *exchange);
 
 #endif

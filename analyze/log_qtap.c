@@ -29,7 +29,7 @@
  * The time is when the call ended, as it is logged then.
  */
 
-static void put_line(FILE *out, uint64_t wall, json_t *object)
+static void put_line(FILE *out, uint64_t wall, struct json *object)
 {
 	char date[TEXT_TIME_MAX], clock[TEXT_CLOCK_MAX];
 
@@ -38,9 +38,9 @@ static void put_line(FILE *out, uint64_t wall, json_t *object)
 }
 
 /* The members that every line has; caller NULL: it is the line's own call. */
-static json_t *line_object(const struct log_line *line, const char *msg, const char *caller, int64_t fd)
+static struct json *line_object(const struct log_line *line, const char *msg, const char *caller, int64_t fd)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "msg", js_plain(msg));
 	if (caller)
@@ -53,7 +53,7 @@ static json_t *line_object(const struct log_line *line, const char *msg, const c
 
 static void put_phase(FILE *out, const struct log_line *line, uint64_t wall, const char *msg)
 {
-	json_t *object = line_object(line, msg, NULL, line->fd);
+	struct json *object = line_object(line, msg, NULL, line->fd);
 
 	js_set(object, "bytes", js_number(line->event.bytes));
 	put_line(out, wall, object);
@@ -85,7 +85,7 @@ const char *log_qtap_process_data(const struct log_line *line)
 static void put_process_data(FILE *out, const struct log_line *line, uint64_t wall, const char *call)
 {
 	enum log_ssl ssl = log_ssl_of(line);
-	json_t *object = line_object(line, log_qtap_process_data(line), call, line->fd);
+	struct json *object = line_object(line, log_qtap_process_data(line), call, line->fd);
 
 	js_set(object, "direction", js_number(line->event.dir));
 	js_set(object, "bytes", js_number(line->event.bytes));

@@ -12,9 +12,9 @@ static const char *reason_name(uint32_t reason)
 	return name ? name : "unknown reason";
 }
 
-json_t *losses_array(const struct play_losses *losses)
+struct json *losses_array(const struct play_losses *losses)
 {
-	json_t *array = js_array(), *object;
+	struct json *array = js_array(), *object;
 
 	for (uint32_t reason = 0; reason < PLAY_REASONS; reason++) {
 		const struct play_loss *l = &losses->by[reason];

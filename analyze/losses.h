@@ -9,7 +9,7 @@
 #include "analyze/json.h"
 
 /* [{reason, count, bytes, from, to}], one for each reason that is on the tape. */
-json_t *losses_array(const struct play_losses *losses);
+struct json *losses_array(const struct play_losses *losses);
 /* "lost      0 events", or one line a reason. */
 void losses_put(FILE *out, const struct play_losses *losses);
 

@@ -35,9 +35,9 @@ static bool is_tls(const struct player_flow *flow)
 	return flow->tls.verdict == TLS_VERDICT_TLS || flow->tls.verdict == TLS_VERDICT_MIXED;
 }
 
-json_t *message_object(const struct player_flow *flow, uint32_t role)
+struct json *message_object(const struct player_flow *flow, uint32_t role)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "flow", js_number(flow->number));
 	js_set(object, "pid", js_number(flow->def.pid));

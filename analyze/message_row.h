@@ -16,6 +16,6 @@ void message_row_begin(struct table_row *row, const struct player_flow *flow, ui
 /* A cell with the time between the two; "-" when one is not known. */
 void message_row_span(struct table_row *row, uint64_t from, uint64_t to);
 /* flow pid exe fd role tls */
-json_t *message_object(const struct player_flow *flow, uint32_t role);
+struct json *message_object(const struct player_flow *flow, uint32_t role);
 
 #endif

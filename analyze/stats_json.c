@@ -6,11 +6,11 @@
 #include "analyze/json.h"
 #include "analyze/words.h"
 
-static json_t *histogram_array(const struct histogram *h)
+static struct json *histogram_array(const struct histogram *h)
 {
 	struct histogram_row rows[HISTOGRAM_ROWS];
 	size_t n = histogram_rows(h, rows, 0);
-	json_t *array = js_array(), *row;
+	struct json *array = js_array(), *row;
 
 	for (size_t i = 0; i < n; i++) {
 		if (!rows[i].count)
@@ -24,12 +24,12 @@ static json_t *histogram_array(const struct histogram *h)
 	return array;
 }
 
-static json_t *percentile(const struct histogram *h, unsigned per_mille)
+static struct json *percentile(const struct histogram *h, unsigned per_mille)
 {
 	return h->count ? js_number(histogram_percentile(h, per_mille)) : js_null();
 }
 
-static void set_figures(json_t *object, const struct stats *s, enum stats_what what, const struct stats_group *g)
+static void set_figures(struct json *object, const struct stats *s, enum stats_what what, const struct stats_group *g)
 {
 	const struct histogram *h = &g->time;
 
@@ -51,7 +51,7 @@ static void set_figures(json_t *object, const struct stats *s, enum stats_what w
 }
 
 /* What names the group: each kind has keys of its own, which are null in the line of all others together. */
-static void set_names(json_t *object, enum stats_by by, const struct stats_group *g, bool others)
+static void set_names(struct json *object, enum stats_by by, const struct stats_group *g, bool others)
 {
 	const char *space = g->key ? strchr(g->key, ' ') : NULL;
 	char method[STATS_KEY_MAX];
@@ -82,7 +82,7 @@ static void set_names(json_t *object, enum stats_by by, const struct stats_group
 static void put_group(const struct stats *s, enum stats_what what, enum stats_by by, const struct stats_group *g,
                       bool others)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "stats", js_plain(stats_what_word(what)));
 	js_set(object, "by", js_plain(stats_by_word(by)));
@@ -93,7 +93,7 @@ static void put_group(const struct stats *s, enum stats_what what, enum stats_by
 
 static void put_total(const struct stats *s, enum stats_what what)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "stats", js_plain(stats_what_word(what)));
 	js_set(object, "by", js_null());

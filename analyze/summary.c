@@ -242,7 +242,7 @@ static void release_row(void *value)
 
 static void release_object(void *value)
 {
-	json_decref(value);
+	js_free(value);
 }
 
 int summary_gather(struct summary *s, struct options *options)

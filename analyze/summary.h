@@ -79,9 +79,9 @@ const char *summary_blind_text(enum summary_blind_kind kind);
 /* "syscall/connect ECONNREFUSED", "HTTP 404". */
 const char *summary_error_text(char out[static 96], const struct summary_error *error);
 
-json_t *summary_object(const struct summary *summary);
+struct json *summary_object(const struct summary *summary);
 /* What the lists of flows and requests hold with --json. */
-json_t *summary_flow_object(const struct player_flow *flow);
-json_t *summary_request_object(const struct player_flow *flow, const struct http_exchange *exchange);
+struct json *summary_flow_object(const struct player_flow *flow);
+struct json *summary_request_object(const struct player_flow *flow, const struct http_exchange *exchange);
 
 #endif

@@ -6,9 +6,9 @@
 #include "analyze/text.h"
 #include "analyze/words.h"
 
-json_t *summary_flow_object(const struct player_flow *flow)
+struct json *summary_flow_object(const struct player_flow *flow)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "flow", js_number(flow->number));
 	js_set(object, "pid", js_number(flow->def.pid));
@@ -19,9 +19,9 @@ json_t *summary_flow_object(const struct player_flow *flow)
 	return object;
 }
 
-json_t *summary_request_object(const struct player_flow *flow, const struct http_exchange *x)
+struct json *summary_request_object(const struct player_flow *flow, const struct http_exchange *x)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "flow", js_number(flow->number));
 	js_set(object, "pid", js_number(flow->def.pid));
@@ -35,9 +35,9 @@ json_t *summary_request_object(const struct player_flow *flow, const struct http
 	return object;
 }
 
-static json_t *processes_array(const struct summary *s)
+static struct json *processes_array(const struct summary *s)
 {
-	json_t *array = js_array(), *object;
+	struct json *array = js_array(), *object;
 
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const struct summary_process *p = &s->processes[i];
@@ -56,18 +56,18 @@ static json_t *processes_array(const struct summary *s)
 	return array;
 }
 
-static json_t *list(const struct top *top)
+static struct json *list(const struct top *top)
 {
-	json_t *array = js_array();
+	struct json *array = js_array();
 
 	for (size_t i = 0; i < top->n; i++)
 		js_add(array, top->entries[i].value);
 	return array;
 }
 
-static json_t *flows_object(const struct summary *s)
+static struct json *flows_object(const struct summary *s)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "total", js_number(s->flows));
 	js_set(object, "idle", js_number(s->idle));
@@ -78,10 +78,10 @@ static json_t *flows_object(const struct summary *s)
 	return object;
 }
 
-static json_t *requests_object(const struct summary *s)
+static struct json *requests_object(const struct summary *s)
 {
 	static const char *const classes[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "total", js_number(s->requests));
 	for (unsigned i = 0; i < 6; i++)
@@ -92,9 +92,9 @@ static json_t *requests_object(const struct summary *s)
 	return object;
 }
 
-static json_t *errors_array(const struct summary *s)
+static struct json *errors_array(const struct summary *s)
 {
-	json_t *array = js_array(), *object;
+	struct json *array = js_array(), *object;
 	char text[96];
 
 	for (size_t i = 0; i < s->n_errors; i++) {
@@ -108,9 +108,9 @@ static json_t *errors_array(const struct summary *s)
 	return array;
 }
 
-static json_t *blinds_array(const struct summary *s)
+static struct json *blinds_array(const struct summary *s)
 {
-	json_t *array = js_array(), *object;
+	struct json *array = js_array(), *object;
 
 	for (unsigned kind = 0; kind < N_BLINDS; kind++) {
 		const struct summary_blind *b = &s->blinds[kind];
@@ -127,9 +127,9 @@ static json_t *blinds_array(const struct summary *s)
 	return array;
 }
 
-json_t *summary_object(const struct summary *s)
+struct json *summary_object(const struct summary *s)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "sections", js_number(s->sections));
 	js_set(object, "first", js_time(s->first));

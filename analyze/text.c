@@ -67,6 +67,14 @@ const char *text_duration(char out[static TEXT_DURATION_MAX], uint64_t ns)
 	return out;
 }
 
+/* The number with as many digits; its end. */
+static char *put_digits(char *out, unsigned number, size_t digits)
+{
+	for (size_t i = digits; i-- > 0; number /= 10)
+		out[i] = (char)('0' + number % 10);
+	return out + digits;
+}
+
 const char *text_date(char out[static TEXT_TIME_MAX], uint64_t wall)
 {
 	/* Days since 1 March of the year 0, so that the leap day is the last of its year; 400 years are one cycle. */
@@ -78,19 +86,33 @@ const char *text_date(char out[static TEXT_TIME_MAX], uint64_t wall)
 	unsigned day = of_year - (153 * from_march + 2) / 5 + 1;
 	unsigned month = from_march < 10 ? from_march + 3 : from_march - 9;
 	unsigned year = (unsigned)(days / 146097) * 400 + year_of_cycle + (month <= 2);
+	char *text = out;
 
-	snprintf(out, TEXT_TIME_MAX, "%04u-%02u-%02u", year, month, day);
-	return out;
+	out = put_digits(out, year, 4);
+	*out++ = '-';
+	out = put_digits(out, month, 2);
+	*out++ = '-';
+	*put_digits(out, day, 2) = '\0';
+	return text;
 }
 
 const char *text_time(char out[static TEXT_TIME_MAX], uint64_t wall)
 {
 	unsigned second = (unsigned)(wall / SECOND % 86400);
-	size_t len = strlen(text_date(out, wall));
+	char *text = out;
 
-	snprintf(out + len, TEXT_TIME_MAX - len, "T%02u:%02u:%02u.%09uZ", second / 3600, second / 60 % 60, second % 60,
-	         (unsigned)(wall % SECOND));
-	return out;
+	text_date(out, wall);
+	out += strlen(out);
+	*out++ = 'T';
+	out = put_digits(out, second / 3600, 2);
+	*out++ = ':';
+	out = put_digits(out, second / 60 % 60, 2);
+	*out++ = ':';
+	out = put_digits(out, second % 60, 2);
+	*out++ = '.';
+	out = put_digits(out, (unsigned)(wall % SECOND), 9);
+	memcpy(out, "Z", 2);
+	return text;
 }
 
 const char *text_clock(char out[static TEXT_CLOCK_MAX], uint64_t wall)

@@ -199,10 +199,10 @@ static struct judged judge(const struct player_flow *flow)
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
-static json_t *bytes_object(const struct player_flow *flow, const struct judged *j, enum fdtape_dir dir)
+static struct json *bytes_object(const struct player_flow *flow, const struct judged *j, enum fdtape_dir dir)
 {
 	const struct tls_stack_bytes *b = &j->bytes[dir];
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "bytes", js_number(flow->traffic[dir].bytes));
 	js_set(object, "clear", js_number(b->clear));
@@ -215,9 +215,9 @@ static json_t *bytes_object(const struct player_flow *flow, const struct judged 
 	return object;
 }
 
-static json_t *source_object(const struct source *s)
+static struct json *source_object(const struct source *s)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "dir", js_plain(words_dir(s->dir)));
 	js_set(object, "depth", js_number(s->depth));
@@ -229,9 +229,9 @@ static json_t *source_object(const struct source *s)
 	return object;
 }
 
-static json_t *flow_object(const struct player_flow *flow, const struct judged *j)
+static struct json *flow_object(const struct player_flow *flow, const struct judged *j)
 {
-	json_t *object = js_object(), *sources = js_array();
+	struct json *object = js_object(), *sources = js_array();
 
 	js_set(object, "audit", js_plain("flow"));
 	js_set(object, "flow", js_number(flow->number));
@@ -249,9 +249,9 @@ static json_t *flow_object(const struct player_flow *flow, const struct judged *
 	return object;
 }
 
-static json_t *process_object(const struct audit *audit, const struct audited *p)
+static struct json *process_object(const struct audit *audit, const struct audited *p)
 {
-	json_t *object = js_object(), *libraries = js_array(), *why = js_array();
+	struct json *object = js_object(), *libraries = js_array(), *why = js_array();
 	const char *whys[WHYS];
 	size_t n = find_whys(audit, p, whys);
 
@@ -266,7 +266,7 @@ static json_t *process_object(const struct audit *audit, const struct audited *p
 	js_set(object, "secrets", js_number(p->secrets));
 	for (size_t i = 0; i < p->n_libraries; i++) {
 		const struct library *l = &p->libraries[i];
-		json_t *library = js_object();
+		struct json *library = js_object();
 
 		js_set(library, "path", js_known(l->path));
 		js_set(library, "objects", js_number(l->objects));
@@ -555,7 +555,7 @@ static void put_totals(const struct audit *audit)
 	uint64_t explained = audit->bytes - audit->lost - audit->sealed;
 	char size[TEXT_SIZE_MAX];
 	FILE *out = audit->play.options->out;
-	json_t *object;
+	struct json *object;
 
 	if (audit->play.options->json) {
 		object = js_object();

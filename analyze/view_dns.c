@@ -26,9 +26,9 @@ enum {
 	WORD_MAX = 16
 };
 
-static json_t *records_array(const struct dns_exchange *x)
+static struct json *records_array(const struct dns_exchange *x)
 {
-	json_t *array = js_array(), *object;
+	struct json *array = js_array(), *object;
 	char text[WORD_MAX];
 
 	for (size_t i = 0; i < x->n_records; i++) {
@@ -45,13 +45,13 @@ static json_t *records_array(const struct dns_exchange *x)
 	return array;
 }
 
-static json_t *flags_array(const struct dns_exchange *x)
+static struct json *flags_array(const struct dns_exchange *x)
 {
 	const struct {
 		bool set;
 		const char *name;
 	} flags[] = {{x->aa, "aa"}, {x->tc, "tc"}, {x->rd, "rd"}, {x->ra, "ra"}, {x->ad, "ad"}, {x->cd, "cd"}};
-	json_t *array = js_array();
+	struct json *array = js_array();
 
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
 		if (flags[i].set)
@@ -65,10 +65,10 @@ static uint32_t role_of(const struct dns_exchange *x)
 	return x->dir == FDTAPE_OUT ? FDTAPE_ROLE_CLIENT : FDTAPE_ROLE_SERVER;
 }
 
-static json_t *exchange_object(const struct player_flow *flow, const struct dns_exchange *x)
+static struct json *exchange_object(const struct player_flow *flow, const struct dns_exchange *x)
 {
 	const struct fdtape_address *peer = x->peer ? x->peer : &flow->def.remote;
-	json_t *object = message_object(flow, role_of(x));
+	struct json *object = message_object(flow, role_of(x));
 	char text[WORD_MAX], address[TEXT_ADDRESS_MAX];
 
 	js_set(object, "transport", js_plain(x->tcp ? "tcp" : "udp"));

@@ -83,7 +83,7 @@ static void put_json(const struct doctor *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		const struct doctor_finding *f = &d->findings[i];
-		json_t *object = js_object();
+		struct json *object = js_object();
 
 		js_set(object, "finding", js_plain(doctor_kind_word(f->kind)));
 		js_set(object, "severity", js_plain(doctor_severity_word(doctor_kind_severity(f->kind))));

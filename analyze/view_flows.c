@@ -20,9 +20,9 @@ struct flows {
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
-static json_t *evidence_array(uint32_t evidence)
+static struct json *evidence_array(uint32_t evidence)
 {
-	json_t *array = js_array();
+	struct json *array = js_array();
 
 	for (uint32_t bit = 1; bit; bit <<= 1)
 		if (evidence & bit && tls_evidence_name(bit))
@@ -31,9 +31,9 @@ static json_t *evidence_array(uint32_t evidence)
 }
 
 /* Of TLS within TLS: what the flow's own keys say of the outer one. */
-static json_t *inner_object(const struct tls_info *tls)
+static struct json *inner_object(const struct tls_info *tls)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "version", js_plain(tls_version_name(tls->version)));
 	js_set(object, "cipher", js_plain(tls->cipher ? tls_cipher_name(tls->cipher) : NULL));
@@ -44,9 +44,9 @@ static json_t *inner_object(const struct tls_info *tls)
 }
 
 /* A step of the timeline: from this offset of a direction on. */
-static json_t *segment_object(const struct tls_segment *segment)
+static struct json *segment_object(const struct tls_segment *segment)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "dir", js_plain(words_dir(segment->dir)));
 	js_set(object, "depth", js_number(segment->depth));
@@ -59,9 +59,9 @@ static json_t *segment_object(const struct tls_segment *segment)
 	return object;
 }
 
-static json_t *tls_object(const struct tls_info *tls, const struct tls_timeline *timeline)
+static struct json *tls_object(const struct tls_info *tls, const struct tls_timeline *timeline)
 {
-	json_t *object = js_object(), *segments = js_array();
+	struct json *object = js_object(), *segments = js_array();
 
 	js_set(object, "verdict", js_plain(tls_verdict_name(tls->verdict)));
 	js_set(object, "version", js_plain(tls_version_name(tls->version)));
@@ -77,10 +77,10 @@ static json_t *tls_object(const struct tls_info *tls, const struct tls_timeline 
 	return object;
 }
 
-static json_t *traffic_object(const struct player_flow *flow, enum fdtape_dir dir)
+static struct json *traffic_object(const struct player_flow *flow, enum fdtape_dir dir)
 {
 	const struct player_traffic *t = &flow->traffic[dir];
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "bytes", js_number(t->bytes));
 	js_set(object, "captured", js_number(t->captured));
@@ -89,10 +89,10 @@ static json_t *traffic_object(const struct player_flow *flow, enum fdtape_dir di
 	return object;
 }
 
-static json_t *flow_object(const struct player_flow *flow)
+static struct json *flow_object(const struct player_flow *flow)
 {
 	char local[TEXT_ADDRESS_MAX], remote[TEXT_ADDRESS_MAX];
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "flow", js_number(flow->number));
 	js_set(object, "pid", js_number(flow->def.pid));

@@ -10,7 +10,7 @@
 
 struct info {
 	struct play play;
-	json_t *sections; /* --json only */
+	struct json *sections; /* --json only */
 	uint64_t n_sections, n_ended;
 	uint64_t
 	        wall; /* of the section at hand: added to its times. All by the clocks of its head, however it is read */
@@ -36,9 +36,9 @@ static void put_section(FILE *out, const struct fdtape_reader *reader, const str
 	}
 }
 
-static json_t *section_object(const struct fdtape_reader *reader, const struct fdtape_section_info *section)
+static struct json *section_object(const struct fdtape_reader *reader, const struct fdtape_section_info *section)
 {
-	json_t *object = js_object(), *properties = js_object();
+	struct json *object = js_object(), *properties = js_object();
 	const struct fdtape_meta *meta;
 	char format[32];
 	char *key;
@@ -124,9 +124,9 @@ static int on_item(void *context, const struct fdtape_item *item)
 	return play_item(context, item);
 }
 
-static json_t *traffic_object(const struct info *view, enum fdtape_dir dir)
+static struct json *traffic_object(const struct info *view, enum fdtape_dir dir)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "bytes", js_number(view->bytes[dir]));
 	js_set(object, "captured", js_number(view->captured[dir]));
@@ -136,7 +136,7 @@ static json_t *traffic_object(const struct info *view, enum fdtape_dir dir)
 
 static void put_object(const struct info *view)
 {
-	json_t *object = js_object(), *tapes = js_array();
+	struct json *object = js_object(), *tapes = js_array();
 
 	for (size_t i = 0; i < view->play.options->inputs.n; i++)
 		js_add(tapes, js_text(view->play.options->inputs.list[i].name));
@@ -263,7 +263,7 @@ int view_info(struct options *options)
 	for (size_t i = 0; i < PLAY_REASONS; i++)
 		view.play.losses.by[i].from = view.play.losses.by[i].to = 0;
 	if (view.play.failed)
-		json_decref(view.sections);
+		js_free(view.sections);
 	else if (options->json)
 		put_object(&view);
 	else

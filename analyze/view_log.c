@@ -31,10 +31,10 @@ static const char *const ssl_words[] = {
         [LOG_SSL_NOT] = "not ssl", [LOG_SSL_PLAIN] = "plain",     [LOG_SSL_NO_CONN] = "no conn",
 };
 
-static json_t *flags_array(uint32_t flags)
+static struct json *flags_array(uint32_t flags)
 {
 	static const char *const names[] = {"pending", "no_start", "peek", "continued", "reread", "passed"};
-	json_t *array = js_array();
+	struct json *array = js_array();
 
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		if (flags & 1u << i)
@@ -48,7 +48,7 @@ static void put_object(FILE *out, const struct log_line *line)
 	char text[TEXT_ADDRESS_MAX];
 	enum log_ssl ssl = log_ssl_of(line);
 	bool data = fdtape_call_carries(e->call), ended = !(e->flags & FDTAPE_EVENT_PENDING);
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "number", js_number(line->number));
 	js_set(object, "time", js_time(line->wall));

@@ -22,9 +22,9 @@ static const struct table_column columns[] = {
         {"ROWS", true},        {"TOTAL", true}, {"ERROR", false},   {"COMMAND", false},
 };
 
-static json_t *command_object(const struct player_flow *flow, const struct sql_command *c)
+static struct json *command_object(const struct player_flow *flow, const struct sql_command *c)
 {
-	json_t *object = message_object(flow, message_role(flow, c->dir));
+	struct json *object = message_object(flow, message_role(flow, c->dir));
 	char *text = c->text ? text_escape(c->text, c->len) : NULL;
 
 	js_set(object, "protocol", js_plain(c->protocol));

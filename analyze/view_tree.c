@@ -49,7 +49,7 @@ struct carriers {
 /* What is shown of an exchange. */
 struct shown {
 	uint64_t number;
-	json_t *object;        /* JSON, or else: */
+	struct json *object;   /* JSON, or else: */
 	struct table_row *row; /* up to the request */
 	char *request;
 	size_t weight;
@@ -184,7 +184,7 @@ static struct shown shown_new(const struct tree *t, const struct player_flow *fl
 static void put_object(const struct tree *t, size_t at)
 {
 	const struct causality_exchange *x = &t->window[at];
-	json_t *object = t->shown[at].object;
+	struct json *object = t->shown[at].object;
 
 	js_set(object, "number", js_number(t->shown[at].number));
 	js_set(object, "host", js_known(x->host < HOSTS ? t->hosts[x->host] : NULL));
@@ -367,7 +367,7 @@ static void put_name(FILE *out, const struct tree *t, uint32_t host)
 		fputs("(host without a name)", out);
 }
 
-static json_t *bound(int64_t ns)
+static struct json *bound(int64_t ns)
 {
 	return ns == -CAUSALITY_FAR || ns == CAUSALITY_FAR ? js_null() : js_signed(ns);
 }
@@ -382,7 +382,7 @@ static void put_offset(const struct tree *t, const struct causality_offset *o)
 {
 	char off[TEXT_DURATION_MAX];
 	FILE *out = t->play.options->out;
-	json_t *object;
+	struct json *object;
 
 	if (t->play.options->json) {
 		object = js_object();

@@ -12,7 +12,7 @@ struct verdict {
 	const char *name;
 	struct fdtape_reader_stats stats;
 	uint64_t events, secrets, ended;
-	json_t *errors; /* messages; a note of the first DAMAGES_KEPT */
+	struct json *errors; /* messages; a note of the first DAMAGES_KEPT */
 	uint64_t n_errors;
 	int status;
 };
@@ -71,7 +71,7 @@ static void check(const struct options *o, const struct player_input *input, str
 
 static void put_object(FILE *out, const struct verdict *v)
 {
-	json_t *object = js_object();
+	struct json *object = js_object();
 
 	js_set(object, "tape", js_text(v->name));
 	js_set(object, "sound", js_bool(!v->n_errors));

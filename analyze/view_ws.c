@@ -49,9 +49,9 @@ static const uint8_t *payload(const struct websocket_message *m, size_t *len)
 	return m->decoded && m->data ? m->data + skip : (const uint8_t *)"";
 }
 
-static json_t *message_line(const struct player_flow *flow, const struct websocket_message *m)
+static struct json *message_line(const struct player_flow *flow, const struct websocket_message *m)
 {
-	json_t *object = message_object(flow, message_role(flow, m->from_client == (m->dir == FDTAPE_OUT)));
+	struct json *object = message_object(flow, message_role(flow, m->from_client == (m->dir == FDTAPE_OUT)));
 	size_t len;
 	const uint8_t *data = payload(m, &len);
 	char *text = m->decoded && m->opcode != WEBSOCKET_BINARY ? text_escape(data, len) : NULL;

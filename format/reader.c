@@ -101,12 +101,10 @@ int fdtape_reader_open_memory(struct fdtape_reader **reader, const void *data, s
 	return 0;
 }
 
-int fdtape_reader_next(struct fdtape_reader *r, struct fdtape_item *item)
+int reader_give(struct fdtape_reader *r, struct fdtape_item *item)
 {
 	int rc;
 
-	if (!r || !item)
-		return FDTAPE_ERR_USAGE;
 	if (r->final) {
 		errno = r->final_errno;
 		return r->final;
@@ -125,11 +123,30 @@ int fdtape_reader_next(struct fdtape_reader *r, struct fdtape_item *item)
 	return rc;
 }
 
+int fdtape_reader_next(struct fdtape_reader *r, struct fdtape_item *item)
+{
+	if (!r || !item)
+		return FDTAPE_ERR_USAGE;
+	if (r->wants_ahead && !r->ahead) {
+		r->ahead = ahead_new(r);
+		r->wants_ahead = r->ahead; /* else it goes without */
+	}
+	return r->ahead ? ahead_next(r->ahead, item) : reader_give(r, item);
+}
+
+int fdtape_reader_ahead(struct fdtape_reader *r)
+{
+	if (!r || r->ahead || r->begun || r->final)
+		return FDTAPE_ERR_USAGE;
+	r->wants_ahead = true;
+	return 0;
+}
+
 int fdtape_reader_choose(struct fdtape_reader *r, const struct fdtape_choice *choice)
 {
 	int rc;
 
-	if (!r || !choice || r->begun || r->final)
+	if (!r || !choice || r->ahead || r->begun || r->final)
 		return FDTAPE_ERR_USAGE;
 	rc = choice_make(&r->choice, choice);
 	if (rc || r->walker.window.size == 0)
@@ -145,7 +162,7 @@ int fdtape_reader_totals(struct fdtape_reader *r, struct fdtape_totals *totals, 
 	struct places places = {0};
 	int rc;
 
-	if (!r || !totals || r->walker.window.size == 0)
+	if (!r || !totals || r->ahead || r->walker.window.size == 0)
 		return FDTAPE_ERR_USAGE;
 	rc = places_find(&places, &r->walker.window);
 	*totals = (struct fdtape_totals){0};
@@ -161,42 +178,61 @@ int fdtape_reader_totals(struct fdtape_reader *r, struct fdtape_totals *totals, 
 
 const char *fdtape_reader_message(const struct fdtape_reader *r)
 {
+	if (r && r->ahead)
+		return ahead_message(r->ahead);
 	return r ? r->diag.text : "";
 }
 
 const struct fdtape_meta *fdtape_reader_meta(const struct fdtape_reader *r, size_t index)
 {
+	if (r && r->ahead)
+		return ahead_meta(r->ahead, index);
 	return r && index < r->section.n_meta ? &r->section.meta[index] : NULL;
 }
 
 const char *fdtape_reader_meta_get(const struct fdtape_reader *r, const char *key)
 {
-	for (size_t i = 0; r && key && i < r->section.n_meta; i++)
-		if (strcmp(r->section.meta[i].key, key) == 0)
-			return r->section.meta[i].value;
+	const struct fdtape_meta *meta;
+
+	for (size_t i = 0; key && (meta = fdtape_reader_meta(r, i)); i++)
+		if (strcmp(meta->key, key) == 0)
+			return meta->value;
 	return NULL;
 }
 
 int fdtape_reader_section(const struct fdtape_reader *r, struct fdtape_section_info *info)
 {
+	if (r && info && r->ahead)
+		return ahead_section(r->ahead, info) ? 0 : FDTAPE_ERR_USAGE;
 	if (!r || !info || r->stats.sections == 0)
 		return FDTAPE_ERR_USAGE;
 	*info = r->section.info;
 	return 0;
 }
 
+struct fdtape_reader_stats reader_stats(const struct fdtape_reader *r)
+{
+	struct fdtape_reader_stats stats = r->stats;
+
+	stats.input_bytes = r->walker.window.read;
+	return stats;
+}
+
 void fdtape_reader_stats(const struct fdtape_reader *r, struct fdtape_reader_stats *stats)
 {
 	if (!r || !stats)
 		return;
-	*stats = r->stats;
-	stats->input_bytes = r->walker.window.read;
+	if (r->ahead)
+		ahead_stats(r->ahead, stats);
+	else
+		*stats = reader_stats(r);
 }
 
 void fdtape_reader_free(struct fdtape_reader *r)
 {
 	if (!r)
 		return;
+	ahead_free(r->ahead);
 	window_release(&r->walker.window);
 	section_release(&r->section);
 	group_release(&r->group);

@@ -5,6 +5,7 @@
 /* What a reader is: shared by reader.c (opening it, asking it) and reader_next.c (reading). */
 #include <fdtape/reader.h>
 
+#include "format/ahead.h"
 #include "format/choice.h"
 #include "format/group.h"
 #include "format/guide.h"
@@ -63,9 +64,16 @@ struct fdtape_reader {
 
 	int final; /* an error that stays, and its errno */
 	int final_errno;
+
+	/* Of who reads; all else is the thread's while there is one. */
+	bool wants_ahead; /* fdtape_reader_ahead() */
+	struct ahead *ahead;
 };
 
 /* The next item, as fdtape_reader_next(); what is final is not remembered. */
 int reader_next(struct fdtape_reader *r, struct fdtape_item *item);
+/* The same, and it is; there is always a message. */
+int reader_give(struct fdtape_reader *r, struct fdtape_item *item);
+struct fdtape_reader_stats reader_stats(const struct fdtape_reader *r);
 
 #endif

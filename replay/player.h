@@ -158,6 +158,7 @@ bool player_chooses(const struct player_choice *choice);
 struct player_input {
 	struct fdtape_source source;
 	const char *name;
+	bool ahead; /* a thread reads it ahead: fdtape_reader_ahead() */
 };
 int player_open(struct player **player, const struct player_input *inputs, size_t n_inputs,
                 const struct player_choice *choice, const struct player_sink *sink);

@@ -39,6 +39,8 @@ int timeline_open(struct timeline *timeline, const struct player_input *inputs, 
 		if (error)
 			return error;
 		timeline->n++;
+		if (inputs[i].ahead)
+			fdtape_reader_ahead(timeline->inputs[i].reader);
 	}
 	return 0;
 }

@@ -45,6 +45,15 @@ FDTAPE_API int fdtape_reader_open_memory(struct fdtape_reader **reader, const vo
  */
 FDTAPE_API int fdtape_reader_next(struct fdtape_reader *reader, struct fdtape_item *item);
 
+/*
+ * Lets a thread of the reader's own read ahead: the first fdtape_reader_next() starts it, and each gives what it would
+ * give without it, errors and their places included. The source's functions are called by that thread, which has all
+ * signals blocked. It costs copying, and memory: 3 MiB and some of the greatest events; where no thread can be started, all is as without it.
+ * fdtape_reader_free() waits for a read() of the source that is under way. Call it before the first
+ * fdtape_reader_next(): FDTAPE_ERR_USAGE afterwards. Without it, nothing here makes a thread.
+ */
+FDTAPE_API int fdtape_reader_ahead(struct fdtape_reader *reader);
+
 /* What is wanted of a tape. Everything zero: all of it. */
 struct fdtape_choice {
 	const uint64_t *flows; /* ids, rising; copied */
@@ -78,10 +87,11 @@ FDTAPE_API int fdtape_reader_choose(struct fdtape_reader *reader, const struct f
 
 /*
  * What the input holds in all, its sections together, without reading it through: from footers and index blocks.
- * Needs an input that gives bytes anywhere: FDTAPE_ERR_USAGE on a pipe. May be called at any time; does not move the
- * reader. Returns 1: the totals are exact; 0: a section was not ended or is damaged; they cover only what the index
- * blocks found tell of, up to *totals.bytes of each section (nothing, if there are none), and who wants to know more
- * reads on. Negative: an error. *sections, unless NULL, becomes the number of sections that were found.
+ * Needs an input that gives bytes anywhere: FDTAPE_ERR_USAGE on a pipe, and once a thread reads ahead. May else be
+ * called at any time; does not move the reader. Returns 1: the totals are exact; 0: a section was not ended or is
+ * damaged; they cover only what the index blocks found tell of, up to *totals.bytes of each section (nothing, if there
+ * are none), and who wants to know more reads on. Negative: an error. *sections, unless NULL, becomes the number of
+ * sections that were found.
  */
 FDTAPE_API int fdtape_reader_totals(struct fdtape_reader *reader, struct fdtape_totals *totals, uint64_t *sections);
 
@@ -104,7 +114,8 @@ struct fdtape_section_info {
 /* 0; FDTAPE_ERR_USAGE: before the first FDTAPE_ITEM_SECTION. */
 FDTAPE_API int fdtape_reader_section(const struct fdtape_reader *reader, struct fdtape_section_info *info);
 
-/* Counters over all that was read so far; for verification and for `info`. */
+/* Counters over all that was read so far (by a thread that reads ahead: at least that); for verification and for
+ * `info`. */
 struct fdtape_reader_stats {
 	uint64_t input_bytes; /* read from the source */
 	uint64_t blocks;      /* whole and sound */

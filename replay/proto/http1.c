@@ -31,6 +31,7 @@ enum {
 	METHOD_MAX = 32,
 	FIRST_LINE_MAX = 64 << 10,
 	HEAD_MAX = 256 << 10,
+	HEAD_USUAL = 1 << 10,
 	HEADERS_MAX = 1000,
 	CHUNK_LINE_MAX = 4 << 10,
 	TRAILERS_MAX = 64 << 10,
@@ -313,22 +314,24 @@ static char *cut_line(char *p)
  */
 static int parse_head(struct head *head, char **first, struct http_message *message)
 {
-	char *p, *next, *line, *value;
+	char *p, *end, *next, *line, *value;
 	size_t n = 0;
 
 	if (buffer_add(&head->text, "", 1) < 0)
 		return -1;
 	p = (char *)head->text.data;
-	for (size_t i = 0; i + 1 < head->text.len; i++) {
-		if (p[i] == '\0')
-			p[i] = ' '; /* RFC 9110, 5.5 */
+	end = p + head->text.len - 1; /* the NUL */
+	for (char *nul = p; (nul = memchr(nul, '\0', (size_t)(end - nul)));)
+		*nul = ' '; /* RFC 9110, 5.5 */
+	for (char *lf = p; (lf = memchr(lf, '\n', (size_t)(end - lf))); lf++) {
 		/* A line that begins with a space continues the one before (RFC 9112, 5.2). */
-		if (p[i] == '\n' && n > 0 && (p[i + 1] == ' ' || p[i + 1] == '\t')) {
-			p[i] = ' ';
-			if (p[i - 1] == '\r')
-				p[i - 1] = ' ';
+		if (n > 0 && (lf[1] == ' ' || lf[1] == '\t')) {
+			*lf = ' ';
+			if (lf[-1] == '\r')
+				lf[-1] = ' ';
+		} else {
+			n++;
 		}
-		n += p[i] == '\n';
 	}
 	if (n > HEADERS_MAX + 2)
 		return 0;
@@ -636,6 +639,9 @@ static int64_t take_line(struct half *half, const uint8_t *data, size_t len, boo
 	size_t n = end ? (size_t)(end - data) + 1 : len;
 
 	*whole = end != NULL;
+	/* Mostly a piece has the whole head, and little more. */
+	if (!half->text.data && buffer_reserve(&half->text, len < HEAD_USUAL ? len : HEAD_USUAL) < 0)
+		return -1;
 	return buffer_add(&half->text, data, n) < 0 ? -1 : (int64_t)n;
 }
 

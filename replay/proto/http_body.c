@@ -18,9 +18,13 @@
 
 const char *http_header(const struct http_message *message, const char *name)
 {
-	for (size_t i = message->n_headers; i-- > 0;)
-		if (message->headers[i].name && strcasecmp(message->headers[i].name, name) == 0)
+	for (size_t i = message->n_headers; i-- > 0;) {
+		const char *found = message->headers[i].name;
+
+		/* The first letters differ, mostly: in more than their case. */
+		if (found && !((*found ^ *name) & ~0x20) && strcasecmp(found, name) == 0)
 			return message->headers[i].value;
+	}
 	return NULL;
 }
 
