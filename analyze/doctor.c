@@ -318,8 +318,14 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 
 static void doctor_flow_free(struct doctor_flow *f)
 {
+	struct doctor_waiting *waiting;
+
 	if (f)
 		free(f->request);
+	while (f && (waiting = f->waiting)) {
+		f->waiting = waiting->next;
+		free(waiting);
+	}
 	free(f);
 }
 
@@ -329,6 +335,7 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 
 	if (flow->user) {
 		doctor_judge_fd(d, flow);
+		doctor_judge_waiting(d, flow);
 		doctor_judge_tls(d, flow);
 		doctor_judge_certificate(d, flow);
 		if (map_get(&d->sockets, flow->def.inode) == flow->user)

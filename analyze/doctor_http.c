@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/alloc.h"
 #include "analyze/doctor_state.h"
 #include "analyze/flow_row.h"
 #include "analyze/http_row.h"
@@ -12,6 +13,7 @@
 
 enum {
 	SLOW = 1000000000,   /* ns from the first byte of a request without a body to that of its response */
+	WAITING = 100,       /* requests of a flow */
 	BLOCKED = 250000000, /* ns that a response waited for another's on its connection */
 	REQUEST_TEXT_MAX = 200,
 };
@@ -30,21 +32,50 @@ static const char *end_text(char out[static 64], const struct player_flow *flow,
 	return out;
 }
 
+/* Whether the answer does not come, or is one that can't be read, shows when the flow ends. */
+static void let_wait(struct doctor_flow *f, const struct player_flow *flow, const struct http_exchange *x,
+                     const char *request)
+{
+	struct doctor_waiting **end = &f->waiting, *w;
+
+	if (f->n_waiting == WAITING)
+		return;
+	w = alloc_new(1, sizeof *w + strlen(request) + 1);
+	w->start = x->start;
+	w->dir = (enum fdtape_dir)x->dir;
+	w->answered = flow->traffic[!x->dir].bytes;
+	strcpy(w->request, request);
+	while (*end)
+		end = &(*end)->next;
+	*end = w;
+	f->n_waiting++;
+}
+
+void doctor_judge_waiting(struct doctor *d, const struct player_flow *flow)
+{
+	const struct doctor_flow *f = flow->user;
+	char span[TEXT_DURATION_MAX];
+
+	for (const struct doctor_waiting *w = f->waiting; w && !flow->closed; w = w->next)
+		if (flow->traffic[!w->dir].bytes == w->answered && d->last > w->start)
+			doctor_add(d, DOCTOR_REQUEST_PENDING, flow, NULL, w->start,
+			           "%s had waited %s for its answer when recording stopped", w->request,
+			           text_duration(span, d->last - w->start));
+}
+
 static void judge_incomplete(struct doctor *d, const struct player_flow *flow, const struct http_exchange *x,
                              const char *request)
 {
-	const struct doctor_flow *f = flow->user;
-	char end[64], clock[TEXT_CLOCK_MAX], size[TEXT_SIZE_MAX], span[TEXT_DURATION_MAX];
+	struct doctor_flow *f = flow->user;
+	char end[64], clock[TEXT_CLOCK_MAX], size[TEXT_SIZE_MAX];
 	uint64_t time = x->end ? x->end : x->start;
 
 	if (f && f->shared)
 		return;
 	if (!flow->closed && !(f && (f->ended || f->reset))) {
 		/* An answer that is on its way is none to complain of. */
-		if (!x->status && x->start && d->last > x->start)
-			doctor_add(d, DOCTOR_REQUEST_PENDING, flow, NULL, x->start,
-			           "%s had waited %s for its answer when recording stopped", request,
-			           text_duration(span, d->last - x->start));
+		if (f && !x->status && x->start && x->dir >= 0)
+			let_wait(f, flow, x, request);
 		return;
 	}
 	if (f && f->shut && f->shut >= x->start && message_role(flow, x->dir) == FDTAPE_ROLE_CLIENT &&

@@ -660,6 +660,15 @@ static void test_doctor__request_pending(void **state)
 	in(client(), "x");
 	assert_finds("request-pending");
 
+	begin(); /* it was answered, but not by HTTP, and closed */
+	f = client();
+	out(f, GET);
+	in(f, "no HTTP at all, for many bytes to come\r\n\r\n");
+	closes(f);
+	tape.now += 10 * MS;
+	in(client(), "x");
+	assert_finds("");
+
 	begin(); /* events go on for ever */
 	f = client();
 	out(f, GET);
