@@ -9,6 +9,7 @@
 # make bench-record  measure what recording costs, likewise (root; PARTS="nginx calls": these parts only)
 # make bench-tls     measure decryption, likewise (root)
 # make deps       install what building and testing need (Debian)
+# make docs-analysis  hold the views to programs' own words and to tshark; the table in docs/analysis.md (root)
 # make install    honours DESTDIR and PREFIX
 # make format     let clang-format lay out the sources
 # make clean
@@ -290,6 +291,11 @@ bench-record: $(B)/tests/bench_calls $(B)/$(NAME)-record
 
 bench-tls: $(B)/$(NAME)-record $(B)/$(NAME)-analyze
 	$(Q)BIN=$(abspath $(B)) python3 tests/bench_tls.py
+
+# The views' figures beside the programs' own and tshark's, of one run (the suite live_analysis makes the same comparisons).
+.PHONY: docs-analysis
+docs-analysis: all
+	$(Q)BIN=$(abspath $(B)) python3 tests/live/live_analysis.py --table docs/analysis.md
 
 demo: deps
 	$(Q)$(MAKE) -j$(JOBS) all
