@@ -9,7 +9,7 @@ import shutil
 import statistics
 import sys
 
-from live import (ROOM, Skip, analyze, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, recording, run,
+from live import (ANALYZE, ROOM, Skip, analyze, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, recording, run,
                   server, sha256, workspace)
 from postgres_cluster import Cluster
 from wire import capture, column, dissect
@@ -49,6 +49,13 @@ def near(program, what, own, tape, wire, slack_ms):
     rows.append((program, what, *("-" if v is None else f"{v:.3g} ms" for v in (own, tape, wire))))
 
 
+def healthy(tape):
+    """Nothing goes wrong in these runs, but that a busy machine may be slow."""
+    done = run(ANALYZE, "doctor", "--json", tape, check=False)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    equal("what doctor finds", [x for x in found if not x["finding"].startswith("slow-")], [])
+
+
 def ms(exchanges, key="duration_ns"):
     return statistics.median(x[key] / 1e6 for x in exchanges)
 
@@ -81,6 +88,7 @@ def h2load():
             access_log {folder}/own.log own; }}""")
         with nginx(config, port), capture(pcap, port), recording(tape, *ROOM, "--exe", "*/nginx", "--exe", "*/h2load", "--port", str(port)):
             said = run("h2load", "-n", str(count), "-c", "4", "-m", "100", f"https://127.0.0.1:{port}/file").stdout.decode()
+        healthy(tape)
         found = json_lines("http", tape)
         asked, served = ([x for x in found if x["role"] == role] for role in ("client", "server"))
         logged = collections.Counter(read(f"{folder}/own.log").decode().splitlines())
@@ -116,6 +124,7 @@ def grpc():
         with server(PYTHON, f"{HERE}/grpc_peer.py", "server", str(port), port=port), \
                 capture(pcap, port), recording(tape, *ROOM, "--exe", "*/python3*", "--port", str(port)):
             said = json.loads(run(PYTHON, f"{HERE}/grpc_peer.py", "client", str(port)).stdout)
+        healthy(tape)
         found = [x for x in json_lines("http", tape) if x["grpc"]]
         seen = dissect(pcap, "http2", "tcp.dstport", "grpc.message_length", "http2.header.name", "http2.header.value",
                        decode=[(port, "http2")])
@@ -150,6 +159,7 @@ def websocket():
         with server(PYTHON, f"{HERE}/ws_peer.py", "server", str(port), "deflate", port=port), \
                 capture(pcap, port), recording(tape, *ROOM, "--exe", "*/python3*", "--port", str(port)):
             said = json.loads(run(PYTHON, f"{HERE}/ws_peer.py", "client", str(port), "deflate").stdout)
+        healthy(tape)
         found = [x for x in json_lines("ws", tape) if x["role"] == "client"]
         seen = dissect(pcap, "websocket", "tcp.dstport", "websocket.opcode", "websocket.payload_length",
                        "websocket.payload_length_ext_16", "websocket.payload_length_ext_64", decode=[(port, "http")])
@@ -188,6 +198,7 @@ def postgres():
         statements = re.findall(r"^\d+ \S+ LOG:  (statement|execute \S+): (.*)$", log, re.M)
         first = re.search(r"^(\d+) \S+ LOG:  statement: create table item", log, re.M)[1]  # psql's server process
         took = [float(t) for t in re.findall(rf"^{first} \S+ LOG:  duration: ([\d.]+) ms$", log, re.M)]
+        healthy(tape)
         found = json_lines("sql", tape)
         fields = ("frame.time_epoch", "tcp.stream", "tcp.dstport", "pgsql.type", "pgsql.query", "pgsql.tag", "pgsql.code")
         seen = dissect(pcap, "pgsql", *fields, decode=[(site.port, "pgsql")])
@@ -242,6 +253,7 @@ def redis():
         for command, n, rejected in re.findall(r"^cmdstat_(\S+):calls=(\d+).*?rejected_calls=(\d+)", said, re.M):
             own[command.split("|")[0]] += int(n) + int(rejected)
         own["config"] -= 1  # resetstat, before the recording
+        healthy(tape)
         found = json_lines("sql", tape)
         seen = dissect(pcap, f"resp && tcp.dstport == {port}", "resp.array.length", "resp.bulk_string.value", decode=[(port, "resp")])
         wire = collections.Counter()
@@ -284,6 +296,7 @@ def mariadb():
                 done = run("sh", "-c", 'exec mariadb --no-defaults -h127.0.0.1 "$@" <script.sql', "sh", f"-P{port}", "-uroot", "-f",
                            "--skip-ssl", "-vv", check=False, cwd=folder)
         log = re.findall(r"^(?:\S+ +\S+)?\t+ *\d+ (Query|Init DB)\t(.*)$", read(f"{folder}/log").decode(), re.M)
+        healthy(tape)
         found = json_lines("sql", tape)
         seen = dissect(pcap, "mysql", "mysql.command", "mysql.query", "mysql.error_code", "mysql.affected_rows", decode=[(port, "mysql")])
         same("mariadb", "queries", sum(how == "Query" for how, _ in log), sum(c["kind"] == "query" for c in found),
@@ -315,6 +328,7 @@ def dns():
         codes = {0: "NOERROR", 3: "NXDOMAIN"}
         seen = dissect(pcap, "dns.flags.response == 1", "dns.id", "dns.qry.name", "dns.flags.rcode", "dns.time", decode=[(port, "dns")])
         wire = [(int(p["dns.id"][0], 16), p["dns.qry.name"][0], codes[int(p["dns.flags.rcode"][0])]) for p in seen]
+        healthy(tape)
         found = json_lines("dns", tape)
         for role in "client", "server":
             mine = [x for x in found if x["role"] == role]
@@ -346,6 +360,7 @@ def proxy():
                 recording(tape, *ROOM, "-p", str(process.pid)):
             run("curl", "-sSk", "--http1.1", *[w for name in (*sizes, "nosuch") for w in ("-o", f"{folder}/{name}", f"https://127.0.0.1:{front}/{name}")])
         log = [line.split() for line in read(f"{folder}/own.log").decode().splitlines()]
+        healthy(tape)
         found, keys = json_lines("http", tape), keylog(folder, tape)
         for name, port, role, statuses in (("nginx, front (TLS)", front, "server", 0), ("nginx, upstream (TLS)", back, "client", 2)):
             mine = [x for x in found if x["role"] == role]
