@@ -159,7 +159,7 @@ DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-c
         libbpf-dev libelf-dev libcapstone-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev \
         libjansson-dev libcmocka-dev libnghttp2-dev zlib1g-dev \
         nginx-light apache2 apache2-utils redis-server postgresql nodejs \
-        curl openssl bind9-dnsutils dnsmasq-base mariadb-server mariadb-client nghttp2-client nghttp2-server nghttp2-proxy \
+        curl iproute2 openssl bind9-dnsutils dnsmasq-base mariadb-server mariadb-client nghttp2-client nghttp2-server nghttp2-proxy \
         python3-h2 python3-grpcio python3-websockets tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
         qemu-system-x86 busybox-static \
