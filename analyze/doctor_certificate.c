@@ -6,8 +6,10 @@
  * many connections had it. That it signed itself is a matter of taste, until the client complains of it: then it is why.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>

@@ -20,6 +20,7 @@
 #include "replay/buffer.h"
 #include "replay/player.h"
 #include "replay/tls_stack.h"
+#include "tests/rfc8448.h"
 
 #define N(a) (sizeof(a) / sizeof *(a))
 
@@ -71,16 +72,6 @@ struct tls {
 };
 
 static void tls_write(struct tls *t, enum fdtape_dir dir, const void *data, size_t len);
-
-static size_t from_hex(const char *hex, uint8_t *out)
-{
-	size_t n = 0;
-	unsigned byte;
-
-	for (; sscanf(hex, "%2x", &byte) == 1 && hex[0] > ' '; hex += 2)
-		out[n++] = (uint8_t)byte;
-	return n;
-}
 
 static void on_keylog(const SSL *ssl, const char *line)
 {
