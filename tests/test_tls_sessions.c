@@ -12,11 +12,11 @@
 
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "replay/buffer.h"
 #include "replay/tls_flow.h"
 #include "tests/rfc8448.h"
+#include "tests/self_signed.h"
 
 #define N(a) (sizeof(a) / sizeof *(a))
 
@@ -361,20 +361,8 @@ static void add_by_transcript(struct session *s, const EVP_MD *md)
 static void certify(SSL_CTX *server)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *x = X509_new();
 
-	X509_set_version(x, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), 0);
-	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_set_pubkey(x, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1,
-	                           0);
-	X509_set_issuer_name(x, X509_get_subject_name(x));
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-	assert_int_equal(SSL_CTX_use_certificate(server, x), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(server, key), 1);
-	X509_free(x);
+	use_self_signed(server, key);
 	EVP_PKEY_free(key);
 }
 
