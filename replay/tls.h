@@ -59,7 +59,7 @@ struct tls_alert {
 	uint8_t description;
 };
 
-/* The server's own certificate, as its first Certificate message has it: DER, not looked at. */
+/* The server's own certificate, as its first Certificate message has it: DER, not looked at; none over 16 KiB. */
 struct tls_certificate {
 	uint64_t wall;      /* when it was carried; 0: there was none, or it could not be decrypted */
 	const uint8_t *der; /* the flow's: valid as long as that is */

@@ -8,7 +8,8 @@
 #include "replay/tls_flow_state.h"
 
 enum {
-	MESSAGE_BYTES = 256 << 10, /* the longest handshake message that is looked at */
+	MESSAGE_BYTES = 256 << 10,    /* the longest handshake message that is looked at */
+	CERTIFICATE_BYTES = 16 << 10, /* the longest certificate that is kept */
 };
 
 static size_t message_len(const uint8_t *header)
@@ -183,7 +184,7 @@ static int certificate(struct tls_side *s, const uint8_t *message, size_t len, c
 		return 0;
 	entry = (size_t)message[at] << 16 | (size_t)message[at + 1] << 8 | message[at + 2];
 	at += 3;
-	if (!entry || entry > len - at)
+	if (!entry || entry > len - at || entry > CERTIFICATE_BYTES)
 		return 0;
 	if (keep_message(&t->certificate, message + at, entry) < 0)
 		return -1;
