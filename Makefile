@@ -10,6 +10,7 @@
 # make bench-tls     measure decryption, likewise (root)
 # make bench-analyze measure `fdtape-analyze http`, likewise (root)
 # make deps       install what building and testing need (Debian)
+# make docs-analysis  hold the views to programs' own words and to tshark; the table in docs/analysis.md (root)
 # make install    honours DESTDIR and PREFIX
 # make format     let clang-format lay out the sources
 # make clean
@@ -160,7 +161,7 @@ DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-c
         libbpf-dev libelf-dev libcapstone-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev \
         libjansson-dev libcmocka-dev libnghttp2-dev zlib1g-dev \
         nginx-light apache2 apache2-utils redis-server postgresql nodejs \
-        curl openssl bind9-dnsutils dnsmasq-base mariadb-server mariadb-client nghttp2-client nghttp2-server nghttp2-proxy \
+        curl iproute2 openssl bind9-dnsutils dnsmasq-base mariadb-server mariadb-client nghttp2-client nghttp2-server nghttp2-proxy \
         python3-h2 python3-grpcio python3-websockets tshark zstd jq mandoc procps \
         gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user musl-tools \
         qemu-system-x86 busybox-static \
@@ -202,7 +203,7 @@ $(B)/tests/golden: $(B)/testdata/golden.o $(LIB)
 # Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. In one build the
 # checksums of a tape are not looked at, which a fuzzer would never get past; in the other (_hashed) they are, and the
 # fuzzers of the tape repair them behind each mutation.
-fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch] replay/*/*.[ch]))
+fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h tests/rfc8448.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch] replay/*/*.[ch]))
 fuzz_cc = $(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 $(B)/tests/fuzz_%_hashed: tests/fuzz_%.c $(fuzzed)
@@ -298,6 +299,11 @@ $(B)/tests/bench_read: $(B)/tests/bench_read.o $(LIB)
 
 bench-analyze: $(B)/tests/bench_read $(B)/$(NAME)-record $(B)/$(NAME)-analyze
 	$(Q)BIN=$(abspath $(B)) python3 tests/bench_analyze.py $(OPTIONS)
+
+# The views' figures beside the programs' own and tshark's, of one run (the suite live_analysis makes the same comparisons).
+.PHONY: docs-analysis
+docs-analysis: all
+	$(Q)BIN=$(abspath $(B)) python3 tests/live/live_analysis.py --table docs/analysis.md
 
 demo: deps
 	$(Q)$(MAKE) -j$(JOBS) all

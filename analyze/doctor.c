@@ -56,8 +56,17 @@ static const struct {
                                   "RLIMIT_NOFILE."},
         [DOCTOR_FD_LEAK] = {"fd-leak", DOCTOR_WARNING,
                             "Close a socket when its peer has ended (they stay in CLOSE_WAIT)."},
+        [DOCTOR_BAD_FD] = {"bad-fd", DOCTOR_ERROR,
+                           "Something still uses an fd behind its end: had another file got that number meanwhile, the "
+                           "bytes would be in that one. Let one owner close it, when all others are done."},
+        [DOCTOR_REUSED_FD] = {"reused-fd", DOCTOR_ERROR,
+                              "One thread closed an fd that another still used, and the bytes went to whoever got its "
+                              "number: let one owner close it, when all others are done."},
         [DOCTOR_TINY_WRITES] = {"tiny-writes", DOCTOR_WARNING,
                                 "Gather small pieces and write them at once (a buffer, writev, MSG_MORE)."},
+        [DOCTOR_HEAD_OF_LINE] = {"head-of-line-blocking", DOCTOR_WARNING,
+                                 "Send what must not wait on a connection of its own; with HTTP/2, read every stream "
+                                 "that is open, or allow the connection a larger window."},
         [DOCTOR_RESPONSE_MISSING] = {"response-missing", DOCTOR_ERROR,
                                      "The request was never answered: look at what the server did at that time."},
         [DOCTOR_RESPONSE_CUT] = {"response-cut", DOCTOR_ERROR,
@@ -87,6 +96,21 @@ static const struct {
                                  "That port does not speak TLS: use the scheme without it (http://), or the TLS port."},
         [DOCTOR_CLEAR_TO_TLS] = {"clear-to-tls-port", DOCTOR_ERROR,
                                  "That port speaks TLS: use the scheme with it (https://), or another port."},
+        [DOCTOR_CERTIFICATE_EXPIRED] = {"certificate-expired", DOCTOR_ERROR,
+                                        "Renew the server's certificate; where it was renewed, have the server load "
+                                        "the new one."},
+        [DOCTOR_CERTIFICATE_NOT_YET_VALID] = {"certificate-not-yet-valid", DOCTOR_ERROR,
+                                              "Set the clocks of the machine and of whoever issued the certificate, or "
+                                              "wait."},
+        [DOCTOR_CERTIFICATE_NAME] = {"certificate-name", DOCTOR_ERROR,
+                                     "Ask for a name that the certificate has, or get one for this name: the server "
+                                     "may have shown its default certificate."},
+        [DOCTOR_CERTIFICATE_SELF_SIGNED] = {"certificate-self-signed", DOCTOR_ERROR,
+                                            "Give the client that very certificate as one that it trusts, or the "
+                                            "server one of a CA that the client trusts."},
+        [DOCTOR_CERTIFICATE_WEAK] = {"certificate-weak", DOCTOR_WARNING,
+                                     "Get a certificate with a key of at least 2048 bits (RSA) or 224 (EC), signed "
+                                     "with SHA-256 or better."},
         [DOCTOR_LOSS] = {"loss", DOCTOR_WARNING,
                          "What is not on the tape may hide or feign trouble: record again with less load or fewer "
                          "programs chosen."},
@@ -292,17 +316,32 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 	return 0;
 }
 
+static void doctor_flow_free(struct doctor_flow *f)
+{
+	struct doctor_waiting *waiting;
+
+	if (f)
+		free(f->request);
+	while (f && (waiting = f->waiting)) {
+		f->waiting = waiting->next;
+		free(waiting);
+	}
+	free(f);
+}
+
 static int on_flow_closed(void *context, struct player_flow *flow)
 {
 	struct doctor *d = context;
 
 	if (flow->user) {
 		doctor_judge_fd(d, flow);
+		doctor_judge_waiting(d, flow);
 		doctor_judge_tls(d, flow);
+		doctor_judge_certificate(d, flow);
 		if (map_get(&d->sockets, flow->def.inode) == flow->user)
 			map_take(&d->sockets, flow->def.inode);
 	}
-	free(flow->user);
+	doctor_flow_free(flow->user);
 	flow->user = NULL;
 	return 0;
 }
@@ -322,7 +361,9 @@ int doctor_gather(struct doctor *d, struct options *options)
 	*d = (struct doctor){.n = 0};
 	status = play(&d->play, options, &sink);
 	doctor_finish_calls(d);
+	doctor_finish_fds(d);
 	doctor_finish_tls(d);
+	doctor_finish_certificates(d);
 	judge_losses(d);
 	if (d->n)
 		qsort(d->findings, d->n, sizeof *d->findings, by_time);

@@ -39,7 +39,11 @@ enum doctor_kind {
 	DOCTOR_FDS_EXHAUSTED,
 	DOCTOR_FD_LEAK,
 	DOCTOR_TINY_WRITES,
+	/* doctor_fds.c */
+	DOCTOR_BAD_FD,
+	DOCTOR_REUSED_FD,
 	/* doctor_http.c */
+	DOCTOR_HEAD_OF_LINE,
 	DOCTOR_RESPONSE_MISSING,
 	DOCTOR_RESPONSE_CUT,
 	DOCTOR_HALF_CLOSED_EARLY,
@@ -54,6 +58,12 @@ enum doctor_kind {
 	DOCTOR_TLS_OLD_VERSION,
 	DOCTOR_TLS_TO_CLEAR,
 	DOCTOR_CLEAR_TO_TLS,
+	/* doctor_certificate.c */
+	DOCTOR_CERTIFICATE_EXPIRED,
+	DOCTOR_CERTIFICATE_NOT_YET_VALID,
+	DOCTOR_CERTIFICATE_NAME,
+	DOCTOR_CERTIFICATE_SELF_SIGNED,
+	DOCTOR_CERTIFICATE_WEAK,
 	/* doctor.c */
 	DOCTOR_LOSS,
 	N_DOCTOR_KINDS
@@ -80,6 +90,7 @@ struct doctor_finding {
 struct doctor_refusal;
 struct doctor_process;
 struct doctor_port;
+struct doctor_certificate;
 
 struct doctor {
 	struct play play;
@@ -88,11 +99,13 @@ struct doctor {
 	uint64_t more[N_DOCTOR_KINDS]; /* findings beyond the limit */
 	uint64_t last;                 /* wall time of the last call's end */
 	struct map sockets;            /* live flows' records by inode */
+	struct map numbers;            /* of fds: struct doctor_number by process and fd */
 	/* Of the groups. */
 	struct doctor_refusal *refusals;
 	struct doctor_process *processes;
 	struct doctor_port *ports;
-	size_t n_refusals, n_processes, n_ports;
+	struct doctor_certificate *certificates;
+	size_t n_refusals, n_processes, n_ports, n_certificates;
 	uint64_t unjudged; /* exchanges that look incomplete where bytes are missing */
 };
 

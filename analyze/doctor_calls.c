@@ -10,6 +10,7 @@
 #include "analyze/words.h"
 
 enum { /* Linux's numbers, wherever this runs */
+	ERR_BADF = 9,
 	ERR_NFILE = 23,
 	ERR_MFILE = 24,
 	ERR_PIPE = 32,
@@ -315,6 +316,8 @@ static void judge_socket(struct doctor *d, const struct player_call *call)
 	}
 	if (e->call == FDTAPE_CALL_SHUTDOWN && e->result == 0 && e->arg[0] != SHUTDOWN_READ && !f->shut)
 		f->shut = call->wall;
+	if (e->call == FDTAPE_CALL_CLOSE && e->result == 0)
+		doctor_fd_closed(d, call);
 	if (!fdtape_call_carries(e->call) || e->flags & FDTAPE_EVENT_PENDING)
 		return;
 	count_waiting(e, f);
@@ -322,6 +325,11 @@ static void judge_socket(struct doctor *d, const struct player_call *call)
 	if (call->flow->def.flags & FDTAPE_FLOW_STREAM && e->dir == FDTAPE_IN && e->result == 0 && e->arg[0] &&
 	    !(e->flags & FDTAPE_EVENT_CONTINUED) && !f->ended)
 		f->ended = call->wall + e->duration;
+	if (e->bytes && e->dir == FDTAPE_OUT) {
+		if (!f->head[FDTAPE_OUT].begun && call->flow->def.flags & FDTAPE_FLOW_STREAM)
+			doctor_judge_first_write(d, call);
+		f->writer = e->tid;
+	}
 	if (e->bytes && !f->carried) {
 		f->carried = true;
 		if (d->n_refusals)
@@ -347,6 +355,8 @@ void doctor_judge_call(struct doctor *d, const struct player_call *call)
 			p->error = -e->result;
 		}
 	}
+	if (e->result == -ERR_BADF && fdtape_call_carries(e->call) && e->fd >= 0 && !call->flow)
+		doctor_bad_fd(d, call);
 	if (call->flow && call->flow->user)
 		judge_socket(d, call);
 }

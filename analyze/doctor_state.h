@@ -15,6 +15,15 @@ struct doctor_head {
 	bool begun;
 };
 
+/* A request without a response on a flow that is open. */
+struct doctor_waiting {
+	struct doctor_waiting *next;
+	uint64_t start; /* wall */
+	enum fdtape_dir dir;
+	uint64_t answered; /* bytes that had been carried the other way */
+	char request[];
+};
+
 /* player_flow.user of a socket. */
 struct doctor_flow {
 	uint64_t ended;  /* when the other end's end of data was read; 0: not */
@@ -30,6 +39,11 @@ struct doctor_flow {
 		uint64_t n, bytes, from, last; /* of writes in a row */
 	} tiny;
 	bool tiny_told;
+	uint32_t writer;       /* thread that wrote last; 0: none */
+	uint64_t response_end; /* of the HTTP/1 exchange before, wall; 0: none */
+	char *request;         /* of that one, as text; NULL: none */
+	struct doctor_waiting *waiting;
+	unsigned n_waiting;
 	struct doctor_head head[2];
 };
 
@@ -52,11 +66,23 @@ bool doctor_same_address(const struct fdtape_address *a, const struct fdtape_add
 void doctor_judge_call(struct doctor *d, const struct player_call *call);
 void doctor_judge_fd(struct doctor *d, const struct player_flow *flow);
 void doctor_finish_calls(struct doctor *d);
+/* doctor_fds.c */
+void doctor_bad_fd(struct doctor *d, const struct player_call *call);
+void doctor_fd_closed(struct doctor *d, const struct player_call *call);
+void doctor_judge_first_write(struct doctor *d, const struct player_call *call);
+void doctor_finish_fds(struct doctor *d);
 /* doctor_http.c */
+void doctor_judge_waiting(struct doctor *d, const struct player_flow *flow);
 void doctor_judge_exchange(struct doctor *d, const struct player_flow *flow, const struct http_exchange *exchange);
 /* doctor_tls.c */
 void doctor_take_head(const struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
 void doctor_judge_tls(struct doctor *d, const struct player_flow *flow);
 void doctor_finish_tls(struct doctor *d);
+bool doctor_is_handshake(const struct doctor_head *head); /* as far as one byte tells */
+bool doctor_is_tls_data(uint8_t first);
+const char *doctor_alert_name(uint8_t description); /* "unknown_ca" */
+/* doctor_certificate.c */
+void doctor_judge_certificate(struct doctor *d, const struct player_flow *flow);
+void doctor_finish_certificates(struct doctor *d);
 
 #endif

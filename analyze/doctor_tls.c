@@ -64,6 +64,21 @@ static const struct alert {
         {120, "no_application_protocol", "Allow a protocol (ALPN) that both ends have."},
 };
 
+static const struct alert *alert_of(uint8_t description)
+{
+	for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++)
+		if (alerts[i].description == description)
+			return &alerts[i];
+	return NULL;
+}
+
+const char *doctor_alert_name(uint8_t description)
+{
+	const struct alert *alert = alert_of(description);
+
+	return alert ? alert->name : "unknown";
+}
+
 void doctor_take_head(const struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece)
 {
 	struct doctor_head *head = &((struct doctor_flow *)flow->user)->head[dir];
@@ -83,6 +98,16 @@ void doctor_take_head(const struct player_flow *flow, enum fdtape_dir dir, const
 static bool begins_with_record(const struct doctor_head *head)
 {
 	return head->n && head->bytes[0] >= CHANGE_CIPHER_SPEC && head->bytes[0] <= APPLICATION_DATA;
+}
+
+bool doctor_is_handshake(const struct doctor_head *head)
+{
+	return head->n && head->bytes[0] == HANDSHAKE;
+}
+
+bool doctor_is_tls_data(uint8_t first)
+{
+	return first == APPLICATION_DATA;
 }
 
 static bool begins_otherwise(const struct doctor_head *head)
@@ -117,17 +142,14 @@ static void tell_alert(struct doctor *d, const struct player_flow *flow)
 {
 	const struct tls_alert *a = &flow->tls.alert;
 	const char *version = flow->tls.version ? tls_version_name(flow->tls.version) : NULL;
-	const struct alert *alert = NULL;
+	const struct alert *alert = alert_of(a->description);
 	char address[TEXT_ADDRESS_MAX], *name = name_text(&flow->tls);
 	const char *peer = text_address(address, &flow->def.remote);
 	struct doctor_finding *finding;
 
-	for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++)
-		if (alerts[i].description == a->description)
-			alert = &alerts[i];
 	finding =
 	        doctor_add(d, DOCTOR_TLS_ALERT, flow, NULL, a->wall, "%s sent the alert %s (%u)%s%s%s%s%s",
-	                   a->dir == FDTAPE_OUT ? "this program" : "the peer", alert ? alert->name : "unknown",
+	                   a->dir == FDTAPE_OUT ? "this program" : "the peer", doctor_alert_name(a->description),
 	                   a->description, a->dir == FDTAPE_OUT && peer ? " to " : "",
 	                   a->dir == FDTAPE_OUT && peer ? peer : "", name, version ? ", " : "", version ? version : "");
 	if (finding && alert && alert->advice)

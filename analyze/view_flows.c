@@ -105,6 +105,8 @@ static struct json *flow_object(const struct player_flow *flow)
 	js_set(object, "local", js_plain(text_address(local, &flow->def.local)));
 	js_set(object, "remote", js_plain(text_address(remote, &flow->def.remote)));
 	js_set(object, "peers", js_number(flow->peers));
+	js_set(object, "kind", js_plain(words_kind(flow->def.kind)));
+	js_set(object, "name", *flow->def.name ? js_known(flow->def.name) : js_null());
 	js_set(object, "opened", js_time(flow->opened));
 	js_set(object, "closed", js_time(flow->closed));
 	js_set(object, "tls", tls_object(&flow->tls, flow->timeline));

@@ -59,6 +59,13 @@ struct tls_alert {
 	uint8_t description;
 };
 
+/* The server's own certificate, as its first Certificate message has it: DER, not looked at; none over 16 KiB. */
+struct tls_certificate {
+	uint64_t wall;      /* when it was carried; 0: there was none, or it could not be decrypted */
+	const uint8_t *der; /* the flow's: valid as long as that is */
+	size_t len;
+};
+
 struct tls_info {
 	enum tls_verdict verdict;
 	uint32_t evidence;   /* bits of enum tls_evidence */
@@ -75,7 +82,8 @@ struct tls_info {
 	/* From the ClientHello on, every byte is on the tape and every encrypted record was decrypted, in both
 	 * directions: keys and wire are whole. */
 	bool whole;
-	struct tls_alert alert;      /* the first */
+	struct tls_alert alert; /* the first */
+	struct tls_certificate certificate;
 	uint64_t records[2];         /* records seen, by direction */
 	uint64_t decrypted[2];       /* records decrypted and authenticated */
 	uint64_t decrypted_bytes[2]; /* of the wire: those records, whole */

@@ -180,7 +180,7 @@ static enum outcome opened(struct tls_side *s, const struct tls_opened *o, size_
 			return FAILED;
 		break;
 	case TLS_HANDSHAKE:
-		if (tls_handshake_feed(s, o->plain, (size_t)o->len) < 0)
+		if (tls_handshake_feed(s, o->plain, (size_t)o->len, stamp) < 0)
 			return FAILED;
 		break;
 	case TLS_CHANGE_CIPHER_SPEC:
@@ -243,7 +243,7 @@ static enum outcome handle_hello(struct tls_side *s, const struct tls_record *re
 		s->missing.likely++;
 		return DONE;
 	}
-	return pass_missing(s) < 0 || tls_handshake_feed(s, body, body_len) < 0 ? FAILED : DONE;
+	return pass_missing(s) < 0 || tls_handshake_feed(s, body, body_len, stamp) < 0 ? FAILED : DONE;
 }
 
 /* A record before protection is known to have begun. */

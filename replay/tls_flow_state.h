@@ -102,6 +102,7 @@ struct tls_flow {
 	uint16_t version;         /* 0: not known */
 	struct tls_agreed agreed; /* suite (NULL: not known) and randoms are of TLS 1.3 as well */
 	struct buffer client_hello[2], retry, server_hello; /* whole messages, until the transcript is begun */
+	struct buffer certificate;                          /* the server's: info->certificate.der */
 	EVP_MD_CTX *running;                                /* from ServerHello to the server's Finished */
 	struct tls_transcript transcript[EPOCHS];           /* that the epoch's secrets were derived with */
 	struct tls_waiter waiter[EPOCHS + 1];               /* by transcript; by client_random */
@@ -125,7 +126,7 @@ static inline void tls_note(struct tls_flow *t, uint32_t evidence)
 /* ---- tls_handshake.c -------------------------------------------------------------------------------------------- */
 
 /* The body of a handshake record: takes the messages out, across records. 0, or -1 without memory. */
-int tls_handshake_feed(struct tls_side *s, const uint8_t *data, size_t len);
+int tls_handshake_feed(struct tls_side *s, const uint8_t *data, size_t len, const struct stamp *stamp);
 /* Handshake bytes are missing on this side. */
 void tls_handshake_tear(struct tls_side *s);
 /* Do these bytes look like whole messages, one behind the other? */

@@ -8,7 +8,8 @@
 #include "replay/tls_flow_state.h"
 
 enum {
-	MESSAGE_BYTES = 256 << 10, /* the longest handshake message that is looked at */
+	MESSAGE_BYTES = 256 << 10,    /* the longest handshake message that is looked at */
+	CERTIFICATE_BYTES = 16 << 10, /* the longest certificate that is kept */
 };
 
 static size_t message_len(const uint8_t *header)
@@ -167,6 +168,30 @@ static int encrypted_extensions(struct tls_side *s, const uint8_t *message, size
 	return 0;
 }
 
+/* RFC 8446, 4.4.2: a context and entries with extensions; RFC 5246, 7.4.2: neither. The first entry is the sender's. */
+static int certificate(struct tls_side *s, const uint8_t *message, size_t len, const struct stamp *stamp)
+{
+	struct tls_flow *t = s->flow;
+	struct tls_certificate *told = &t->info->certificate;
+	size_t at = 4, entry;
+
+	if (t->version == 0 || !t->have_client || tls_is_client(s) || told->wall)
+		return 0;
+	if (t->version == 0x0304 && len > at)
+		at += 1u + message[at];
+	at += 3; /* the list's length */
+	if (at > len || len - at < 3)
+		return 0;
+	entry = (size_t)message[at] << 16 | (size_t)message[at + 1] << 8 | message[at + 2];
+	at += 3;
+	if (!entry || entry > len - at || entry > CERTIFICATE_BYTES)
+		return 0;
+	if (keep_message(&t->certificate, message + at, entry) < 0)
+		return -1;
+	*told = (struct tls_certificate){.wall = stamp->wall, .der = t->certificate.data, .len = entry};
+	return 0;
+}
+
 static int finished(struct tls_side *s)
 {
 	struct tls_flow *t = s->flow;
@@ -182,7 +207,7 @@ static int finished(struct tls_side *s)
 	return 0;
 }
 
-static int handle_message(struct tls_side *s, const uint8_t *message, size_t len)
+static int handle_message(struct tls_side *s, const uint8_t *message, size_t len, const struct stamp *stamp)
 {
 	struct tls_flow *t = s->flow;
 
@@ -200,7 +225,7 @@ static int handle_message(struct tls_side *s, const uint8_t *message, size_t len
 	case TLS_CERTIFICATE_REQUEST:
 		if (t->version == 0x0304 && s->epoch == APPLICATION)
 			t->authenticates = true;
-		return 0;
+		return message[0] == TLS_CERTIFICATE ? certificate(s, message, len, stamp) : 0;
 	case TLS_FINISHED:
 		return finished(s);
 	case TLS_END_OF_EARLY_DATA:
@@ -241,7 +266,7 @@ void tls_handshake_tear(struct tls_side *s)
 	}
 }
 
-int tls_handshake_feed(struct tls_side *s, const uint8_t *data, size_t len)
+int tls_handshake_feed(struct tls_side *s, const uint8_t *data, size_t len, const struct stamp *stamp)
 {
 	struct buffer *b = &s->handshake;
 	size_t used = 0, message;
@@ -260,7 +285,7 @@ int tls_handshake_feed(struct tls_side *s, const uint8_t *data, size_t len)
 		}
 		if (message > b->len - used)
 			break;
-		if (handle_message(s, b->data + used, message) < 0)
+		if (handle_message(s, b->data + used, message, stamp) < 0)
 			return -1;
 		used += message;
 	}
@@ -277,5 +302,7 @@ void tls_handshake_release(struct tls_flow *t)
 		buffer_release(&t->client_hello[i]);
 	buffer_release(&t->retry);
 	buffer_release(&t->server_hello);
+	buffer_release(&t->certificate);
+	t->info->certificate = (struct tls_certificate){0};
 	EVP_MD_CTX_free(t->running);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # testdata/record.sh [NAME...]: records the fixtures anew, from real programs (root; nginx, curl, dig, nghttp2,
-# PostgreSQL, MariaDB, Redis, Python's websockets). A fixture that was
+# PostgreSQL, MariaDB, Redis, Python's websockets and h2). A fixture that was
 # released never changes: this script says how each was made, and makes new ones. Transcripts beside them are what
 # `fdtape-replay --transcript` gives; what they hold is checked against the served files by the live suites.
 set -eu
@@ -177,5 +177,81 @@ for name; do
 			curl -k --tls-max 1.2 --ciphers ECDHE-RSA-AES128-GCM-SHA256 https://localhost:$https/small.txt
 			:"
 		keep trouble ;;
+	esac
+	# Pipelines, streams and fds that are used wrongly, and rightly.
+	case $name in all | mistakes)
+		set -- $(python3 -c '
+import socket
+ss = [socket.socket() for _ in range(2)]
+for s in ss: s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in ss))')
+		i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); echo "line $i of a file that is larger than a window"; done >"$work/www/big"
+		echo small >"$work/www/small"
+		nghttpd -d "$work/www" --no-tls "$1" &
+		server="$server $!"
+		python3 "$here/../tests/live/mistakes.py" server "$2" &
+		server="$server $!"
+		sleep 1
+		cp "$here/../tests/live/mistakes.py" .
+		fdtape-record -q -o mistakes.tape -- /usr/bin/python3 mistakes.py client "$2" "$1"
+		keep mistakes ;;
+	esac
+	# One server with a certificate for each name, of one CA that curl knows (but for self.example); good.example's is
+	# all right, and asked for twice. TLS 1.3, and 1.2 where it says so.
+	case $name in all | certificates)
+		cat >ca.conf <<-CONF
+			[ca]
+			default_ca = one
+			[one]
+			database = $work/ca.index
+			new_certs_dir = $work
+			certificate = $work/ca.pem
+			private_key = $work/ca.key
+			rand_serial = yes
+			policy = any
+			copy_extensions = copy
+			[any]
+			commonName = supplied
+		CONF
+		: >ca.index
+		openssl req -x509 -nodes -days 36500 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout ca.key -out ca.pem \
+			-subj "/CN=A CA" 2>/dev/null
+		issue() { # NAME FROM UNTIL HASH KEY...
+			host=$1 from=$2 until=$3 hash=$4
+			shift 4
+			openssl req -new -nodes -newkey "$@" -keyout "$host.key" -out "$host.csr" -subj "/CN=$host" \
+				-addext "subjectAltName=DNS:$host" 2>/dev/null
+			openssl ca -config ca.conf -batch -notext -in "$host.csr" -out "$host.pem" -md "$hash" \
+				-startdate "$from" -enddate "$until" 2>/dev/null
+		}
+		ec="ec -pkeyopt ec_paramgen_curve:P-256"
+		issue good.example 20200101000000Z 21200101000000Z sha256 $ec
+		issue expired.example 20200101000000Z 20210101000000Z sha256 $ec
+		issue early.example 21190101000000Z 21200101000000Z sha256 $ec
+		issue short.example 20200101000000Z 21200101000000Z sha256 rsa:1024
+		issue sha1.example 20200101000000Z 21200101000000Z sha1 $ec
+		openssl req -x509 -nodes -days 36500 -newkey $ec -keyout self.example.key -out self.example.pem \
+			-subj /CN=self.example -addext subjectAltName=DNS:self.example 2>/dev/null
+		names= dns2=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+		for host in good expired early short sha1 self; do
+			names="$names server { listen 127.0.0.1:$dns2 ssl; server_name $host.example; root $work/www;
+				ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers DEFAULT:@SECLEVEL=0;
+				ssl_certificate $work/$host.example.pem; ssl_certificate_key $work/$host.example.key; }"
+		done
+		config certificates "$names"
+		fdtape-record -q -o certificates.tape -- sh -c "exec 2>/dev/null >&2
+			get() { host=\$1; shift; curl -s \"\$@\" --connect-to ::127.0.0.1:$dns2 https://\$host.example/answer.json; }
+			get good --cacert ca.pem
+			get good --cacert ca.pem --tls-max 1.2
+			get expired --cacert ca.pem
+			get expired --cacert ca.pem --tls-max 1.2
+			get early --cacert ca.pem
+			get other --cacert ca.pem
+			get self --cacert ca.pem
+			get self -k
+			get short -k --ciphers DEFAULT@SECLEVEL=0
+			get sha1 -k --ciphers DEFAULT@SECLEVEL=0
+			:"
+		keep certificates ;;
 	esac
 done

@@ -8,19 +8,11 @@
 #include <string.h>
 
 #include "replay/tls_stack.h"
+#include "tests/rfc8448.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char client_hello[] =
-        "16030100c4010000c00303cb34ecb1e78163ba1c38c6dacb196a6dffa21a8d9912ec18a2ef6283024dece7000006130113031302010000"
-        "910000000b0009000006736572766572ff01000100000a00140012001d0017001800190100010101020103010400230000003300260024"
-        "001d002099381de560e4bd43d23d8e435a7dbafeb3c06e51c13cae4d5413691e529aaf2c002b0003020304000d0020001e040305030603"
-        "020308040805080604010501060102010402050206020202002d00020101001c00024001";
-static const char server_hello[] =
-        "160303005a020000560303a6af06a4121860dc5e6e60249cd34c95930c8ac5cb1434dac155772ed3e2692800130100002e00330024001d"
-        "0020c9828876112095fe66762bdbf7c672e156d6cc253b833df1dd69b1b04e751f0f002b00020304";
 static const char alert[] = "15030300020228";
-static const char *const pieces[] = {client_hello, server_hello, alert};
 static const char *const words[] = {"STARTTLS\r\n",
                                     "220 go\r\n",
                                     "CONNECT h:1 HTTP/1.1\r\n\r\n",
@@ -28,18 +20,12 @@ static const char *const words[] = {"STARTTLS\r\n",
                                     "S",
                                     "PROXY TCP4 1.1.1.1 2.2.2.2 3 4\r\n"};
 
-static size_t from_hex(const char *hex, uint8_t *out)
+static const char *piece(uint8_t which)
 {
-	size_t n = 0;
+	const char *const pieces[] = {rfc8448_wire[RFC8448_CLIENT_HELLO].hex, rfc8448_wire[RFC8448_SERVER_HELLO].hex,
+	                              alert};
 
-	for (; hex[0]; hex += 2) {
-		unsigned byte = 0;
-
-		for (int i = 0; i < 2; i++)
-			byte = byte << 4 | (unsigned)(hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10);
-		out[n++] = (uint8_t)byte;
-	}
-	return n;
+	return pieces[which % 3];
 }
 
 struct told {
@@ -102,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 3:
 			if (depth < TLS_STACK_DEPTH && tls_stack_may_be_tls(s, depth)) {
 				tls_stack_bound(s, depth, 0, &stamp);
-				from_hex(pieces[arg % 3], bytes);
+				from_hex(piece(arg), bytes);
 				tls_stack_calls(s, depth, dir, calls[depth][dir], bytes, arg % 128, &stamp, op & 0x80);
 				calls[depth][dir] += arg % 128;
 			}
@@ -112,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				tls_stack_kernel(s, dir, fed[dir], 0x0304, 0x1301, &stamp);
 			break;
 		default:
-			n = from_hex(pieces[arg % 3], bytes);
+			n = from_hex(piece(arg), bytes);
 			if (op & 0x80 && at + 1 < size) { /* spoilt */
 				bytes[data[at] % n] ^= data[at + 1];
 				at += 2;

@@ -8,24 +8,12 @@
 #include <string.h>
 
 #include "replay/tls_flow.h"
+#include "tests/rfc8448.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char client_hello[] =
-        "16030100c4010000c00303cb34ecb1e78163ba1c38c6dacb196a6dffa21a8d9912ec18a2ef6283024dece7000006130113031302010000"
-        "910000000b0009000006736572766572ff01000100000a00140012001d0017001800190100010101020103010400230000003300260024"
-        "001d002099381de560e4bd43d23d8e435a7dbafeb3c06e51c13cae4d5413691e529aaf2c002b0003020304000d0020001e040305030603"
-        "020308040805080604010501060102010402050206020202002d00020101001c00024001";
-static const char server_hello[] =
-        "160303005a020000560303a6af06a4121860dc5e6e60249cd34c95930c8ac5cb1434dac155772ed3e2692800130100002e00330024001d"
-        "0020c9828876112095fe66762bdbf7c672e156d6cc253b833df1dd69b1b04e751f0f002b00020304";
-static const char client_finished[] =
-        "170303003575ec4dc238cce60b298044a71e219c56cc77b0517fe9b93c7a4bfc44d87f38f80338ac98fc46deb384bd1caeacab6867d726"
-        "c40546";
-static const char client_data[] =
-        "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292"
-        "a2977014bd1e3deae63aeebb21694915e4";
-static const char *const pieces[] = {client_hello, server_hello, client_finished, client_data};
+static const size_t pieces[] = {RFC8448_CLIENT_HELLO, RFC8448_SERVER_HELLO, RFC8448_CLIENT_FINISHED,
+                                RFC8448_CLIENT_DATA};
 
 static const struct {
 	const char *label, *value;
@@ -38,20 +26,6 @@ static const struct {
         {"CLIENT_RANDOM", "b3eddb126e067f35a780b3abf45e2d8f3b1a950738f52e9600746a0e27a55a21"
                           "a11af9f05531f856ad47116b45a95032"},
 };
-
-static size_t from_hex(const char *hex, uint8_t *out)
-{
-	size_t n = 0;
-
-	for (; hex[0]; hex += 2) {
-		unsigned byte = 0;
-
-		for (int i = 0; i < 2; i++)
-			byte = byte << 4 | (unsigned)(hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10);
-		out[n++] = (uint8_t)byte;
-	}
-	return n;
-}
 
 static volatile uint8_t sum;
 
@@ -85,7 +59,7 @@ static void add_secret(struct tls_store *store, uint8_t which, const uint8_t *an
 	                               .id_len = sizeof random,
 	                               .value = value};
 
-	from_hex(client_hello, hello);
+	from_hex(rfc8448_wire[RFC8448_CLIENT_HELLO].hex, hello);
 	memcpy(random, hello + 11, sizeof random);
 	secret.value_len = from_hex(secrets[i].value, value);
 	if (any_len > 0) {
@@ -141,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			tls_flow_lose(t, dir, &stamp);
 			break;
 		default:
-			n = from_hex(pieces[arg % 4], bytes);
+			n = from_hex(rfc8448_wire[pieces[arg % 4]].hex, bytes);
 			if (op & 0x80 && at + 1 < size) { /* spoilt */
 				bytes[data[at] % n] ^= data[at + 1];
 				at += 2;

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <fdtape/writer.h>
 
@@ -24,6 +25,7 @@ enum {
 	MS = 1000000,
 	FLOWS = 2000,
 	PID = 77,
+	DAY = 86400, /* s */
 };
 
 /* ---- tapes ------------------------------------------------------------------------------------------------------ */
@@ -34,6 +36,7 @@ struct tape {
 	int fd;
 	uint64_t now;
 	uint64_t offset[FLOWS][2];
+	uint32_t tid; /* of the calls that are made */
 	struct fdtape_flow flows[FLOWS];
 	size_t n_flows;
 };
@@ -55,6 +58,7 @@ static void begin(void)
 	assert_true(tape.fd >= 0);
 	assert_int_equal(fdtape_writer_open_fd(&tape.writer, tape.fd, &options), 0);
 	tape.now = 1000 * MS;
+	tape.tid = PID;
 	put((struct fdtape_item){.type = FDTAPE_ITEM_PROCESS,
 	                         .process = {.pid = PID,
 	                                     .uid = UINT32_MAX,
@@ -116,7 +120,8 @@ static void call(size_t flow, struct fdtape_event e)
 {
 	e.time = tape.now += MS;
 	e.duration = 1000;
-	e.pid = e.tid = PID;
+	e.pid = PID;
+	e.tid = tape.tid;
 	e.fd = tape.flows[flow].fd;
 	e.flow = flow + 1;
 	put((struct fdtape_item){.type = FDTAPE_ITEM_EVENT, .event = e});
@@ -436,6 +441,107 @@ static void test_doctor__tiny_writes(void **state)
 	assert_finds("");
 }
 
+/* A call by number, whatever that is. */
+static void call_bad(int32_t fd, uint32_t what, int64_t error)
+{
+	put((struct fdtape_item){.type = FDTAPE_ITEM_EVENT,
+	                         .event = {.time = tape.now += MS,
+	                                   .pid = PID,
+	                                   .tid = tape.tid,
+	                                   .call = what,
+	                                   .dir = FDTAPE_OUT,
+	                                   .fd = fd,
+	                                   .result = -error}});
+}
+
+static void test_doctor__bad_fd(void **state)
+{
+	size_t f;
+
+	(void)state;
+	begin();
+	f = client();
+	out(f, "hello");
+	tape.tid = 78;
+	closes(f);
+	tape.tid = 79;
+	call_bad(3, FDTAPE_CALL_WRITE, 9);
+	call_bad(3, FDTAPE_CALL_SENDTO, 9);
+	assert_string_equal(finds(), "bad-fd");
+	assert_non_null(strstr(doctor.findings[0].evidence,
+	                       "write by thread 79 returned EBADF, and 1 more call did: the fd was flow 1 with "
+	                       "192.0.2.1:80, which thread 78 had closed"));
+	doctor_release(&doctor);
+
+	begin(); /* a shell closes whatever there is; one looks whether an fd is open */
+	f = client();
+	out(f, "hello");
+	closes(f);
+	for (int32_t fd = 3; fd < 20; fd++)
+		call_bad(fd, FDTAPE_CALL_CLOSE, 9);
+	call_bad(20, FDTAPE_CALL_WRITE, 9);
+	assert_finds("");
+
+	begin(); /* nobody knows what it was, but it is tried on and on */
+	for (int i = 0; i < 5; i++)
+		call_bad(20, FDTAPE_CALL_WRITE, 9);
+	assert_finds("bad-fd");
+}
+
+/* The socket that gets the number of `old`. */
+static size_t reopen(size_t old, uint32_t role)
+{
+	size_t f = open_socket(FDTAPE_PROTO_TCP, role, 1, 80, 0, 0);
+
+	tape.flows[f].fd = tape.flows[old].fd;
+	define(f);
+	return f;
+}
+
+static void test_doctor__reused_fd(void **state)
+{
+	static const uint8_t hello[] = {22, 3, 1, 0, 1, 1}, data[] = {23, 3, 3, 0, 1, 1};
+	size_t f, g;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		begin();
+		f = server();
+		in(f, GET);
+		tape.tid = 78;
+		out(f, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf");
+		tape.tid = i == 1 ? 78 : 79; /* 1: who closes it has written himself */
+		closes(f);
+		g = reopen(f, FDTAPE_ROLE_SERVER);
+		if (i == 2) /* was asked */
+			in(g, GET);
+		tape.tid = i == 3 ? 80 : 78; /* 3: has never used the old one */
+		out(g, "half");
+		if (i != 2)
+			in(g, GET);
+		out(g, OK "full");
+		closes(g);
+		finds();
+		assert_int_equal(strstr(found, "reused-fd") != NULL, i == 0);
+		doctor_release(&doctor);
+	}
+
+	for (int i = 0; i < 2; i++) { /* TLS that goes on where it did not begin; 1: it does */
+		begin();
+		f = client();
+		carry(f, FDTAPE_OUT, hello, sizeof hello);
+		tape.tid = 79;
+		closes(f);
+		g = reopen(f, FDTAPE_ROLE_CLIENT);
+		tape.tid = PID;
+		carry(g, FDTAPE_OUT, i ? hello : data, sizeof data);
+		closes(g);
+		finds();
+		assert_int_equal(strstr(found, "reused-fd") != NULL, i == 0);
+		doctor_release(&doctor);
+	}
+}
+
 /* ---- http ------------------------------------------------------------------------------------------------------- */
 
 static void test_doctor__response_missing(void **state)
@@ -554,12 +660,59 @@ static void test_doctor__request_pending(void **state)
 	in(client(), "x");
 	assert_finds("request-pending");
 
+	begin(); /* it was answered, but not by HTTP, and closed */
+	f = client();
+	out(f, GET);
+	in(f, "no HTTP at all, for many bytes to come\r\n\r\n");
+	closes(f);
+	tape.now += 10 * MS;
+	in(client(), "x");
+	assert_finds("");
+
 	begin(); /* events go on for ever */
 	f = client();
 	out(f, GET);
 	in(f, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
 	tape.now += 10 * MS;
 	in(client(), "x");
+	assert_finds("");
+}
+
+/* Two requests at once, and `pause` ms to the first's last byte. */
+static void pipeline(uint64_t pause)
+{
+	size_t f;
+
+	begin();
+	f = client();
+	out(f, GET "GET /y HTTP/1.1\r\nHost: a\r\n\r\n");
+	in(f, OK "fu");
+	tape.now += pause * MS;
+	in(f, "ll" OK "full");
+	closes(f);
+}
+
+static void test_doctor__head_of_line_blocking__in_a_pipeline(void **state)
+{
+	size_t f;
+
+	(void)state;
+	pipeline(1500);
+	assert_string_equal(finds(), "head-of-line-blocking"); /* and the peer was not slow for the second */
+	assert_non_null(strstr(doctor.findings[0].evidence, "GET a/y waited 1.50 s for the response to GET a/x"));
+	doctor_release(&doctor);
+	pipeline(200);
+	assert_finds("");
+
+	begin(); /* one after the other */
+	f = client();
+	out(f, GET);
+	in(f, OK "fu");
+	tape.now += (uint64_t)1500 * MS;
+	in(f, "ll");
+	out(f, GET);
+	in(f, OK "full");
+	closes(f);
 	assert_finds("");
 }
 
@@ -590,6 +743,65 @@ static void test_doctor__stream_reset(void **state)
 	assert_non_null(strstr(doctor.findings[0].evidence, "GET a/: stream 1 was reset with ENHANCE_YOUR_CALM"));
 	doctor_release(&doctor);
 	reset_stream(8); /* CANCEL */
+	assert_finds("");
+}
+
+/* Two streams' responses have begun; the first's data uses up the window but for `left` bytes. `pause` ms later the
+ * client allows more, and the second, or the first alone, ends. */
+static void use_window(uint32_t left, uint64_t pause, bool both)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+	static const uint8_t settings[] = {0, 0, 0, 4, 0, 0, 0, 0, 0},
+	                     update[] = {0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 1, 0, 0};
+	static uint8_t data[9 + 16384];
+	size_t f;
+
+	begin();
+	f = client();
+	out(f, preface);
+	carry(f, FDTAPE_OUT, settings, sizeof settings);
+	carry(f, FDTAPE_IN, settings, sizeof settings);
+	for (uint8_t id = 1; id <= (both ? 3 : 1); id += 2) {
+		/* RFC 7541, appendix A: GET, http, /; :authority with a literal value; 200 */
+		const uint8_t get[] = {0, 0, 6, 1, 5, 0, 0, 0, id, 0x82, 0x86, 0x84, 0x01, 1, 'a'},
+		              ok[] = {0, 0, 1, 1, 4, 0, 0, 0, id, 0x88};
+
+		carry(f, FDTAPE_OUT, get, sizeof get);
+		carry(f, FDTAPE_IN, ok, sizeof ok);
+	}
+	for (uint32_t rest = 65535 - left; rest > 0;) {
+		uint32_t n = rest < 16384 ? rest : 16384;
+		const uint8_t head[] = {0, (uint8_t)(n >> 8), (uint8_t)n, 0, 0, 0, 0, 0, 1};
+
+		memcpy(data, head, sizeof head);
+		carry(f, FDTAPE_IN, data, 9 + n);
+		rest -= n;
+	}
+	tape.now += pause * MS;
+	carry(f, FDTAPE_OUT, update, sizeof update);
+	for (uint8_t id = 1; id <= (both ? 3 : 1); id += 2) {
+		const uint8_t end[] = {0, 0, 1, 0, 1, 0, 0, 0, id, '.'};
+
+		carry(f, FDTAPE_IN, end, sizeof end);
+	}
+	closes(f);
+}
+
+static void test_doctor__head_of_line_blocking__by_a_window(void **state)
+{
+	(void)state;
+	use_window(0, 400, true);
+	assert_string_equal(finds(), "head-of-line-blocking");
+	assert_non_null(
+	        strstr(doctor.findings[0].evidence,
+	               "GET a/ (stream 3): for 401 ms nothing of the response's body could come, as the data of "
+	               "stream 1 had used up"));
+	doctor_release(&doctor);
+	use_window(1, 400, true); /* there was room */
+	assert_finds("");
+	use_window(0, 200, true); /* not for long */
+	assert_finds("");
+	use_window(0, 400, false); /* nobody had to wait but itself */
 	assert_finds("");
 }
 
@@ -879,6 +1091,163 @@ static void test_doctor__clear_to_tls_port(void **state)
 	assert_finds("");
 }
 
+/* ---- certificates ----------------------------------------------------------------------------------------------- */
+
+static struct {
+	X509 *x, *ca;
+	EVP_PKEY *key, *ca_key;
+} made;
+
+static void name_of(X509_NAME *name, const char *text)
+{
+	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)text, -1, -1, 0), 1);
+}
+
+/* Days before and behind the beginning of 1970, when the tapes are from. */
+static X509 *new_certificate(const char *subject, EVP_PKEY *key, const char *issuer, EVP_PKEY *by, const EVP_MD *hash,
+                             int from, int until)
+{
+	X509 *x = X509_new();
+	X509_EXTENSION *names;
+	char text[100];
+
+	X509_set_version(x, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+	ASN1_TIME_set(X509_getm_notBefore(x), (time_t)from * DAY);
+	ASN1_TIME_set(X509_getm_notAfter(x), (time_t)until * DAY);
+	name_of(X509_get_subject_name(x), subject);
+	name_of(X509_get_issuer_name(x), issuer);
+	X509_set_pubkey(x, key);
+	snprintf(text, sizeof text, "DNS:%s", subject);
+	names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, text);
+	X509_add_ext(x, names, -1);
+	X509_EXTENSION_free(names);
+	assert_true(X509_sign(x, by, hash) > 0);
+	return x;
+}
+
+/* A server's, of a CA, or signed by itself. */
+static void certify(const char *subject, bool by_itself, unsigned rsa_bits, const EVP_MD *hash, int from, int until)
+{
+	made.key = rsa_bits ? EVP_RSA_gen(rsa_bits) : EVP_EC_gen("P-256");
+	made.ca_key = EVP_EC_gen("P-256");
+	made.x = new_certificate(subject, made.key, by_itself ? subject : "a CA", by_itself ? made.key : made.ca_key,
+	                         hash, from, until);
+}
+
+/* Shows it to a client that asks for name.example; says what is found. alert: the client's then, 0: none. */
+static const char *finds_shown(int version, uint8_t alert)
+{
+	const uint8_t record[] = {21, 3, 3, 0, 2, 2, alert};
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	SSL *ends_of[2];
+	size_t f;
+
+	begin();
+	f = client();
+	SSL_CTX_set_security_level(context, 0);
+	assert_int_equal(SSL_CTX_use_certificate(context, made.x), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(context, made.key), 1);
+	ends_of[FDTAPE_IN] = SSL_new(context);
+	SSL_CTX_free(context);
+	context = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_max_proto_version(context, version);
+	SSL_CTX_set_security_level(context, 0);
+	ends_of[FDTAPE_OUT] = SSL_new(context);
+	SSL_CTX_free(context);
+	SSL_set_accept_state(ends_of[FDTAPE_IN]);
+	SSL_set_connect_state(ends_of[FDTAPE_OUT]);
+	assert_int_equal(SSL_set_tlsext_host_name(ends_of[FDTAPE_OUT], "name.example"), 1);
+	for (int i = 0; i < 2; i++)
+		SSL_set_bio(ends_of[i], BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	for (int i = 0; i < 2; i++) { /* ClientHello; ServerHello to ServerHelloDone */
+		enum fdtape_dir dir = i ? FDTAPE_IN : FDTAPE_OUT;
+		uint8_t bytes[16384];
+		int n;
+
+		SSL_do_handshake(ends_of[dir]);
+		n = BIO_read(SSL_get_wbio(ends_of[dir]), bytes, sizeof bytes);
+		assert_true(n > 0);
+		carry(f, dir, bytes, (size_t)n);
+		BIO_write(SSL_get_rbio(ends_of[!dir]), bytes, n);
+	}
+	if (alert)
+		carry(f, FDTAPE_OUT, record, sizeof record);
+	closes(f);
+	SSL_free(ends_of[0]);
+	SSL_free(ends_of[1]);
+	X509_free(made.x);
+	EVP_PKEY_free(made.key);
+	EVP_PKEY_free(made.ca_key);
+	return finds();
+}
+
+static void test_doctor__certificate__its_time(void **state)
+{
+	(void)state;
+	certify("name.example", false, 0, EVP_sha256(), -30, -1);
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 45), "certificate-expired tls-alert");
+	assert_string_equal(doctor.findings[0].evidence,
+	                    "the server's certificate for name.example was valid until 1969-12-31 00:00:00 UTC; this "
+	                    "program then sent the alert certificate_expired (45)");
+	doctor_release(&doctor);
+	certify("name.example", false, 0, EVP_sha256(), 1, 30);
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "certificate-not-yet-valid");
+	doctor_release(&doctor);
+	certify("name.example", false, 0, EVP_sha256(), 0, 1); /* by today, it has long expired */
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "");
+	doctor_release(&doctor);
+	certify("name.example", false, 0, EVP_sha256(), -30, -1); /* encrypted, and no keys */
+	assert_string_equal(finds_shown(TLS1_3_VERSION, 0), "");
+	doctor_release(&doctor);
+}
+
+static void test_doctor__certificate__its_name(void **state)
+{
+	(void)state;
+	certify("other.example", false, 0, EVP_sha256(), -1, 1);
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "certificate-name");
+	assert_string_equal(doctor.findings[0].evidence,
+	                    "the client asked for name.example (SNI), the server's certificate is for other.example");
+	doctor_release(&doctor);
+	certify("NAME.example", false, 0, EVP_sha256(), -1, 1);
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "");
+	doctor_release(&doctor);
+}
+
+static void test_doctor__certificate__its_signature(void **state)
+{
+	(void)state;
+	certify("name.example", true, 0, EVP_sha256(), -1, 1);
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 48), "certificate-self-signed tls-alert");
+	doctor_release(&doctor);
+	certify("name.example", true, 0, EVP_sha256(), -1, 1); /* the client does not mind */
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "");
+	doctor_release(&doctor);
+	certify("name.example", false, 0, EVP_sha256(), -1, 1); /* it is another's */
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 48), "tls-alert");
+	doctor_release(&doctor);
+}
+
+static void test_doctor__certificate__its_strength(void **state)
+{
+	(void)state;
+	certify("name.example", false, 1024, EVP_sha256(), -1, 1);
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "certificate-weak");
+	assert_non_null(strstr(doctor.findings[0].evidence, "has a key of 1024 bits"));
+	doctor_release(&doctor);
+	certify("name.example", false, 2048, EVP_sha1(), -1, 1);
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "certificate-weak");
+	assert_non_null(strstr(doctor.findings[0].evidence, "is signed with SHA1"));
+	doctor_release(&doctor);
+	certify("name.example", true, 2048, EVP_sha1(), -1, 1); /* nobody relies on that signature */
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "");
+	doctor_release(&doctor);
+	certify("name.example", false, 2048, EVP_sha256(), -1, 1);
+	assert_string_equal(finds_shown(TLS1_2_VERSION, 0), "");
+	doctor_release(&doctor);
+}
+
 /* ---- limits ----------------------------------------------------------------------------------------------------- */
 
 static void test_doctor__findings_beyond_the_limit__are_counted(void **state)
@@ -918,11 +1287,15 @@ int main(void)
 	        cmocka_unit_test(test_doctor__address_in_use_and_fds_exhausted),
 	        cmocka_unit_test(test_doctor__fd_leak),
 	        cmocka_unit_test(test_doctor__tiny_writes),
+	        cmocka_unit_test(test_doctor__bad_fd),
+	        cmocka_unit_test(test_doctor__reused_fd),
 	        cmocka_unit_test(test_doctor__response_missing),
 	        cmocka_unit_test(test_doctor__response_cut),
 	        cmocka_unit_test(test_doctor__loss),
 	        cmocka_unit_test(test_doctor__half_closed_early),
 	        cmocka_unit_test(test_doctor__request_pending),
+	        cmocka_unit_test(test_doctor__head_of_line_blocking__in_a_pipeline),
+	        cmocka_unit_test(test_doctor__head_of_line_blocking__by_a_window),
 	        cmocka_unit_test(test_doctor__stream_reset),
 	        cmocka_unit_test(test_doctor__server_error),
 	        cmocka_unit_test(test_doctor__slow_peer_and_slow_program),
@@ -932,6 +1305,10 @@ int main(void)
 	        cmocka_unit_test(test_doctor__tls_handshake_failed),
 	        cmocka_unit_test(test_doctor__tls_to_clear_port),
 	        cmocka_unit_test(test_doctor__clear_to_tls_port),
+	        cmocka_unit_test(test_doctor__certificate__its_time),
+	        cmocka_unit_test(test_doctor__certificate__its_name),
+	        cmocka_unit_test(test_doctor__certificate__its_signature),
+	        cmocka_unit_test(test_doctor__certificate__its_strength),
 	        cmocka_unit_test(test_doctor__findings_beyond_the_limit__are_counted),
 	};
 

@@ -13,13 +13,14 @@
 
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include <fdtape/writer.h>
 
 #include "replay/buffer.h"
 #include "replay/player.h"
 #include "replay/tls_stack.h"
+#include "tests/rfc8448.h"
+#include "tests/self_signed.h"
 
 #define N(a) (sizeof(a) / sizeof *(a))
 
@@ -72,16 +73,6 @@ struct tls {
 
 static void tls_write(struct tls *t, enum fdtape_dir dir, const void *data, size_t len);
 
-static size_t from_hex(const char *hex, uint8_t *out)
-{
-	size_t n = 0;
-	unsigned byte;
-
-	for (; sscanf(hex, "%2x", &byte) == 1 && hex[0] > ' '; hex += 2)
-		out[n++] = (uint8_t)byte;
-	return n;
-}
-
 static void on_keylog(const SSL *ssl, const char *line)
 {
 	struct talk *t = SSL_get_app_data(ssl);
@@ -97,18 +88,8 @@ static void on_keylog(const SSL *ssl, const char *line)
 static void certify(SSL_CTX *server)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *x = X509_new();
 
-	X509_set_version(x, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), 0);
-	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_set_pubkey(x, key);
-	X509_set_issuer_name(x, X509_get_subject_name(x));
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-	assert_int_equal(SSL_CTX_use_certificate(server, x), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(server, key), 1);
-	X509_free(x);
+	use_self_signed(server, key);
 	EVP_PKEY_free(key);
 }
 

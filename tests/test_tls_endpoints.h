@@ -26,6 +26,7 @@
 
 #include "replay/buffer.h"
 #include "replay/tls_flow.h"
+#include "tests/self_signed.h"
 
 #define N(a) (sizeof(a) / sizeof *(a))
 
@@ -253,25 +254,6 @@ static inline EVP_PKEY *key_of(const char *suite)
 	return strstr(suite, "ECDSA") ? ec : rsa;
 }
 
-static inline void certify(SSL_CTX *context, const char *suite)
-{
-	EVP_PKEY *key = key_of(suite);
-	X509 *x = X509_new();
-
-	X509_set_version(x, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), 0);
-	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_set_pubkey(x, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1,
-	                           0);
-	X509_set_issuer_name(x, X509_get_subject_name(x));
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-	assert_int_equal(SSL_CTX_use_certificate(context, x), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(context, key), 1);
-	X509_free(x);
-}
-
 static inline int accept_any(X509_STORE_CTX *context, void *arg)
 {
 	(void)context;
@@ -331,7 +313,7 @@ static inline SSL_CTX *new_context(const struct setup *setup, bool server)
 		SSL_CTX_set_psk_server_callback(context, psk_server);
 	}
 	if (server) {
-		certify(context, setup->suite);
+		use_self_signed(context, key_of(setup->suite));
 		SSL_CTX_set_dh_auto(context, 1);
 		SSL_CTX_set_session_id_context(context, (const uint8_t *)"t", 1);
 		SSL_CTX_set_max_early_data(context, 65536);
@@ -348,7 +330,7 @@ static inline SSL_CTX *new_context(const struct setup *setup, bool server)
 		SSL_CTX_sess_set_new_cb(context, on_session);
 		SSL_CTX_set_keylog_callback(context, on_keylog);
 		if (setup->how & (CLIENT_CERT | POST_AUTH))
-			certify(context, setup->suite);
+			use_self_signed(context, key_of(setup->suite));
 		if (setup->how & POST_AUTH)
 			SSL_CTX_set_post_handshake_auth(context, 1);
 		if (setup->how & SMALL)

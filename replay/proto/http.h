@@ -51,7 +51,11 @@ struct http_exchange {
 	uint64_t end;
 	bool complete; /* both messages are */
 	/* HTTP/2 */
-	bool pushed;       /* the server promised it (PUSH_PROMISE) */
+	bool pushed; /* the server promised it (PUSH_PROMISE) */
+	/* ns of the response, from its head on, in which its data could not come, for other streams' data had used up the
+	 * connection's window (RFC 9113, 5.2); and the stream whose data was the last to, 0: none */
+	uint64_t blocked;
+	int64_t blocked_by;
 	const char *reset; /* error code of RST_STREAM, or of the GOAWAY that refused the stream: "CANCEL"; NULL */
 	/* gRPC: the content type says so */
 	bool grpc;

@@ -18,6 +18,9 @@
  * The decoder takes whatever table size the encoder announces, up to TABLE_MAX, rather than what the other side's
  * SETTINGS allowed: the two lanes need not come in step.
  *
+ * Flow control is followed for the connection's window only, and only from its first byte on and without a hole: when it
+ * is used up, what other streams have to send waits, whoever is the cause.
+ *
  * Bounded: fields and their text, live streams, the table.
  */
 #include "replay/proto/http2.h"
@@ -34,6 +37,7 @@
 
 enum {
 	FRAME_HEAD = 9,
+	WINDOW = 65535,       /* a connection's, at first: RFC 9113, 6.9.2 */
 	FRAME_LENGTH = 16384, /* without a SETTINGS that allows more: RFC 9113, 4.2 */
 	FIELDS_MAX = 1000,    /* of a header block */
 	TEXT_MAX = 256 << 10, /* of their names and values */
@@ -128,6 +132,12 @@ struct lane {
 	bool block_promised;             /* of PUSH_PROMISE */
 	uint32_t block_stream;
 	uint64_t block_since;
+	struct {
+		int64_t left;     /* that the other side allows this one to send */
+		uint64_t used_up; /* wall time; 0: it is not */
+		uint32_t by;      /* stream */
+		bool lost;        /* bytes are missing: nobody knows */
+	} window;
 };
 
 struct http2 {
@@ -138,7 +148,7 @@ struct http2 {
 	struct map streams;
 	struct stream *first, **end; /* the oldest first */
 	struct http_hashes hashes;
-	size_t kept; /* by all streams */
+	size_t kept;                  /* by all streams */
 	uint32_t resets[RESETS_KEPT]; /* streams that were reset lately: what still comes on them is no new one */
 	size_t n_resets;
 };
@@ -634,10 +644,40 @@ static void lose(struct http2 *h, struct lane *lane)
 		for (struct stream *s = h->first; s; s = s->next)
 			if (h->client < 0 || !mine)
 				http_body_lost(&s->response.body);
+	/* What one lane lacks, the other's window lacks. */
+	h->lane[0].window.lost = h->lane[1].window.lost = true;
 	lane->in_block = false;
 	lose_table(lane);
 	lane->state = LOST;
 	lane->n_head = 0;
+}
+
+/* A DATA frame was sent. */
+static void use_window(struct lane *lane, uint64_t wall)
+{
+	if (lane->window.left > 0 || lane->window.used_up || lane->window.lost)
+		return;
+	lane->window.used_up = wall;
+	lane->window.by = lane->stream;
+}
+
+/* The lane may send more. What its streams had to send has waited. */
+static void open_window(struct http2 *h, struct lane *lane, uint32_t increment, uint64_t wall)
+{
+	uint64_t from = lane->window.used_up;
+
+	lane->window.left += increment;
+	if (!from || lane->window.left <= 0)
+		return;
+	lane->window.used_up = 0;
+	for (struct stream *s = h->first; s && h->client == (lane == &h->lane[0]) && !lane->window.lost; s = s->next) {
+		uint64_t since = s->told.first_byte > from ? s->told.first_byte : from;
+
+		if (s->id == lane->window.by || !s->told.response.seen || s->response.done || wall <= since)
+			continue;
+		s->told.blocked += wall - since;
+		s->told.blocked_by = lane->window.by;
+	}
 }
 
 /* Bytes of a DATA frame; data NULL: a hole. 0 or -1. */
@@ -706,6 +746,7 @@ static bool begin_frame(struct lane *lane)
 	switch (lane->type) {
 	case DATA:
 		lane->prefix_len = lane->flags & PADDED ? 1 : 0;
+		lane->window.left -= lane->left;
 		break;
 	case HEADERS:
 		lane->prefix_len = (lane->flags & PADDED ? 1u : 0) + (lane->flags & HAS_PRIORITY ? 5u : 0);
@@ -714,6 +755,7 @@ static bool begin_frame(struct lane *lane)
 		lane->prefix_len = (lane->flags & PADDED ? 1u : 0) + 4;
 		break;
 	case RST_STREAM:
+	case WINDOW_UPDATE:
 		lane->prefix_len = 4;
 		break;
 	case GOAWAY:
@@ -757,6 +799,8 @@ static bool end_prefix(struct http2 *h, struct lane *lane)
 		reset_stream(h, lane->stream, get32(lane->prefix));
 	else if (lane->type == GOAWAY)
 		on_goaway(h, lane);
+	else if (lane->type == WINDOW_UPDATE && lane->stream == 0)
+		open_window(h, &h->lane[lane == &h->lane[0]], get32(lane->prefix) & INT32_MAX, lane->since);
 	lane->state = PAYLOAD;
 	return true;
 }
@@ -778,8 +822,10 @@ static int step(struct http2 *h, struct lane *lane, uint64_t wall)
 	if (lane->state != PADDING || lane->padding > 0)
 		return 0;
 	lane->state = HEAD;
-	if (lane->type == DATA)
+	if (lane->type == DATA) {
+		use_window(lane, wall);
 		end_data(h, lane, wall);
+	}
 	if (!is_block(lane) || !(lane->flags & END_HEADERS))
 		return 0;
 	return inflate_block(lane, lane->head, 0, true) < 0 || end_block(h, lane, wall) < 0 ? -1 : 0;
@@ -924,6 +970,10 @@ static void *http2_open(const struct proto_flow *flow, const struct proto_sink *
 	h->sink = *sink;
 	h->end = &h->first;
 	h->client = -1;
+	for (int i = 0; i < 2; i++) {
+		h->lane[i].window.left = WINDOW;
+		h->lane[i].window.lost = flow->preopened;
+	}
 	return h;
 }
 

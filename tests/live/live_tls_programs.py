@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 
-from live import ENV, RECORD, Skip, analyze, certificate, equal, free_port, json_lines, main, read, record, recording, run, server, \
+from live import ENV, RECORD, analyze, certificate, equal, free_port, json_lines, main, read, record, recording, run, server, \
     sha256, workspace
-from tls_live import check_client, check_flows, check_keys, https, keylog_lines, need, sockets
+from postgres_cluster import Cluster
+from tls_live import check_client, check_flows, check_keys, https, need, sockets
 
 NODE = """
 const https = require('https'), fs = require('fs');
@@ -114,24 +115,12 @@ def stunnel():
 def postgres():
     """PostgreSQL and psql with sslmode=require: both sides, behind an SSLRequest"""
     need("psql")
-    folders = sorted(f"/usr/lib/postgresql/{v}/bin" for v in os.listdir("/usr/lib/postgresql")) \
-        if os.path.isdir("/usr/lib/postgresql") else []
-    if not folders or os.geteuid():
-        raise Skip("no PostgreSQL server here")
     with workspace() as folder:
-        port, (cert, key) = free_port(), certificate(folder)
-        data = f"{folder}/data"
-        os.mkdir(data)
-        run("chown", "-R", "postgres", data, cert, key)
-        run("su", "postgres", "-c", f"{folders[-1]}/initdb -A trust -D {data}")
-        with open(f"{data}/postgresql.conf", "a") as file:
-            file.write(f"\nlisten_addresses='127.0.0.1'\nport={port}\nunix_socket_directories=''\nssl=on\n"
-                       f"ssl_cert_file='{cert}'\nssl_key_file='{key}'\n")
+        site = Cluster(folder)
         tape, log = f"{folder}/psql.tape", f"{folder}/server.tape"
-        with server("su", "postgres", "-c", f"exec {folders[-1]}/postgres -D {data}", port=port) as process:
+        with site.running() as process:
             with recording(log, "-p", str(process.pid)):
-                done = record(tape, "psql", f"host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode=require",
-                              "-Atc", "select repeat('fdtape ', 20000)")
+                done = record(tape, "psql", "-XAtc", "select repeat('fdtape ', 20000)", env=site.place("tls"))
         equal("answer", done.stdout, b"fdtape " * 20000 + b"\n")
         # That the flows turn to TLS is live_tls_upgrade.py's; here it is that nothing is told twice.
         for name, side in ((tape, "in"), (log, "out")):

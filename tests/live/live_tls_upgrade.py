@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Flows that turn to TLS on the way, and TLS within TLS: PostgreSQL, SMTP, IMAP, HTTP proxies."""
 import contextlib
-import os
 import select
 import socket
 import ssl
 import sys
 import threading
 
-from live import analyze, certificate, equal, free_port, json_lines, main, read, record, recording, run, server, sha256, \
-    stream, workspace, Skip
+from live import analyze, certificate, equal, json_lines, main, read, record, recording, sha256, stream, workspace
+from postgres_cluster import Cluster
 from tls_live import https, keylog_lines, need, sockets
 
 MAIL = b"Subject: hello\r\n\r\n" + b"fdtape carries this letter\r\n" * 3000
@@ -173,28 +172,14 @@ def s_client_starttls():
 def postgres():
     """PostgreSQL: an SSLRequest, then TLS, on both sides; its rows are on the tape"""
     need("psql")
-    folders = sorted(f"/usr/lib/postgresql/{v}/bin" for v in os.listdir("/usr/lib/postgresql")) \
-        if os.path.isdir("/usr/lib/postgresql") else []
-    if not folders or os.geteuid():
-        raise Skip("no PostgreSQL server here")
     with workspace() as folder:
-        port, (cert, key) = free_port(), certificate(folder)
-        data = f"{folder}/data"
-        os.mkdir(data)
-        run("chown", "-R", "postgres", data, cert, key)
-        run("su", "postgres", "-c", f"{folders[-1]}/initdb -A trust -D {data}")
-        with open(f"{data}/postgresql.conf", "a") as file:
-            file.write(f"\nlisten_addresses='127.0.0.1'\nport={port}\nunix_socket_directories=''\nssl=on\n"
-                       f"ssl_cert_file='{cert}'\nssl_key_file='{key}'\n")
+        site = Cluster(folder)
         tapes = {"client": f"{folder}/psql.tape", "server": f"{folder}/server.tape", "refused": f"{folder}/refused.tape"}
-        dsn = f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
-        with server("su", "postgres", "-c", f"exec {folders[-1]}/postgres -D {data}", port=port) as process:
+        with site.running() as process:
             with recording(tapes["server"], "-p", str(process.pid)):
-                done = record(tapes["client"], "psql", f"{dsn} sslmode=require", "-Atc", "select repeat('fdtape ', 20000)")
-        with open(f"{data}/postgresql.conf", "a") as file:
-            file.write("ssl=off\n")
-        with server("su", "postgres", "-c", f"exec {folders[-1]}/postgres -D {data}", port=port):
-            record(tapes["refused"], "psql", f"{dsn} sslmode=prefer", "-Atc", "select 1")
+                done = record(tapes["client"], "psql", "-XAtc", "select repeat('fdtape ', 20000)", env=site.place("tls"))
+        with site.running("ssl=off"):
+            record(tapes["refused"], "psql", "-XAtc", "select 1", env={**site.place("tls"), "PGSSLMODE": "prefer"})
         equal("answer", done.stdout, b"fdtape " * 20000 + b"\n")
         for role, side in (("client", "in"), ("server", "out")):
             mixed = [f for f in sockets(tapes[role]) if f["role"] == role and f["tls"]["verdict"] == "mixed"]
@@ -204,7 +189,7 @@ def postgres():
             # Eight bytes ask, one answers (PostgreSQL's protocol, 55.2.10).
             equal(f"{role}: where TLS begins", sorted(at[d, "tls"] for d in ("in", "out")), [1, 8])
             equal(f"{role}: rows", b"fdtape " * 20000 in stream(tapes[role], mixed[0], side), True)
-        refused = connection(tapes["refused"], port)
+        refused = connection(tapes["refused"], site.port)
         equal("'N': it stays clear", (refused["tls"]["verdict"], {s["is"] for s in refused["tls"]["timeline"]}),
               ("clear", {"clear"}))
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Which request was made for which: a reverse proxy's, both ends of a connection, two machines' tapes."""
 import concurrent.futures
+import contextlib
 import datetime
 import os
 import sys
 import urllib.request
 
-from live import ROOM, analyze, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, recording, run, server, workspace
+from live import (ROOM, Skip, analyze, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, recording, run, server,
+                  workspace)
 
 COUNT = 20
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever the environment says
@@ -188,7 +190,26 @@ int clock_gettime(clockid_t clock, struct timespec *t)
 """
 
 
-def two_hosts(ahead):
+@contextlib.contextmanager
+def other_network():
+    """A network namespace with a cable to this one; the command that enters it, and this end's address (TEST-NET-2)."""
+    name, near, far = f"fdtape-{os.getpid()}", "198.51.100.1", "198.51.100.2"
+    there = ("nsenter", f"--net=/run/netns/{name}")
+    if run("sh", "-c", "command -v ip nsenter", check=False).returncode or run("ip", "netns", "add", name, check=False).returncode:
+        raise Skip("no network namespace can be made")
+    try:
+        link = f"fd{os.getpid()}"
+        if run("ip", "link", "add", link, "type", "veth", "peer", "name", "cable", "netns", name, check=False).returncode:
+            raise Skip("the kernel has no veth")
+        for command in (("ip", "address", "add", f"{near}/30", "dev", link), ("ip", "link", "set", link, "up"),
+                        (*there, "ip", "address", "add", f"{far}/30", "dev", "cable"), (*there, "ip", "link", "set", "cable", "up")):
+            run(*command)
+        yield there, near
+    finally:
+        run("ip", "netns", "del", name)
+
+
+def two_hosts(ahead, enter=(), address="127.0.0.1"):
     """Two recorders, the client's with another host's name and clock; the tapes are played in both orders."""
     with workspace() as folder:
         port, preload = free_port(), ""
@@ -200,12 +221,13 @@ def two_hosts(ahead):
                 file.write(CLOCK)
             run(os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", f"{folder}/clock.so", f"{folder}/clock.c")
             preload = f"LD_PRELOAD={folder}/clock.so "
-        config = nginx_config(folder, f"server {{ listen 127.0.0.1:{port}; root {folder}/www; }}")
+        listens = "".join(f"listen {a}:{port}; " for a in sorted({"127.0.0.1", address}))
+        config = nginx_config(folder, f"server {{ {listens}root {folder}/www; }}")
         here, there = f"{folder}/here.tape", f"{folder}/there.tape"
-        urls = " ".join(f"-o /dev/null http://127.0.0.1:{port}/file?{i}" for i in range(10))
+        urls = " ".join(f"-o /dev/null http://{address}:{port}/file?{i}" for i in range(10))
         with nginx(config, port) as process:
             with recording(here, *ROOM, "-p", str(process.pid)):
-                run("unshare", "--uts", "sh", "-c",
+                run(*enter, "unshare", "--uts", "sh", "-c",
                     f"hostname another-machine && {preload}exec {os.environ['BIN']}/fdtape-record -q -o {there} -- curl -sS {urls}")
         for order in ((here, there), (there, here)):
             requests, clocks = tree(*order)
@@ -224,6 +246,9 @@ def two_hosts(ahead):
             near = 100_000
             equal(f"{truth} lies within {clock}", clock["low_ns"] - near <= truth <= clock["high_ns"] + near, True)
             equal(f"{truth} is near {clock}", abs(clock["ahead_ns"] - truth) < 20_000_000, True)
+            ends = {(f["local"].rsplit(":", 1)[0], f["remote"].rsplit(":", 1)[0]) for f in json_lines("flows", *order)
+                    if f["in"]["bytes"] and f["proto"] == "tcp"}
+            equal("both ends", {tuple(sorted(e)) for e in ends}, {("127.0.0.1",) * 2 if not enter else (address, "198.51.100.2")})
             text = analyze("http", "--tree", *order).decode()
             middle, sign = abs(clock["ahead_ns"]), "-" if clock["ahead_ns"] < 0 else "+"
             equal("said", text.splitlines()[-1].split(", ")[::2],
@@ -241,4 +266,10 @@ def hosts_apart():
     two_hosts(AHEAD)
 
 
-main(ids, no_ids, threads, chain, hosts, hosts_apart)
+def networks():
+    """The same from another network namespace: by addresses that are not this machine's own alone"""
+    with other_network() as (enter, address):
+        two_hosts(AHEAD, enter, address)
+
+
+main(ids, no_ids, threads, chain, hosts, hosts_apart, networks)
