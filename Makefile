@@ -69,7 +69,7 @@ parts = $(filter-out $(B)/$(1)/$(1).o,$(call objs,$(1)))
 # What each folder may link. Nothing else appears on its link line; tests/layers.sh holds the includes to the same.
 pkgs_format  := libzstd libxxhash
 pkgs_record  := libbpf libelf capstone libcap-ng libseccomp
-pkgs_replay  := libcrypto libnghttp2 zlib
+pkgs_replay  := libcrypto libnghttp2 zlib libbrotlidec libbrotlicommon libzstd
 pkgs_analyze := jansson libcrypto
 pkgs_tests   := cmocka libnghttp2 zlib jansson libssl libcrypto
 pkgs_testdata := libzstd
@@ -156,7 +156,7 @@ $(call objs,record): | $(SKELS)
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
         libbpf-dev libelf-dev libcapstone-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev \
-        libjansson-dev libcmocka-dev libnghttp2-dev zlib1g-dev \
+        libjansson-dev libcmocka-dev libnghttp2-dev zlib1g-dev libbrotli-dev \
         nginx-light apache2 apache2-utils redis-server postgresql nodejs \
         curl openssl bind9-dnsutils dnsmasq-base mariadb-server mariadb-client nghttp2-client nghttp2-server nghttp2-proxy \
         python3-h2 python3-grpcio python3-websockets tshark zstd jq mandoc procps \

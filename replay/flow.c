@@ -141,7 +141,8 @@ static int feed_protos(struct flow *flow, int dir, const uint8_t *data, uint64_t
 		                               .http = sink->http ? on_http : NULL,
 		                               .websocket = sink->websocket ? on_websocket : NULL,
 		                               .sql = sink->sql ? on_sql : NULL,
-		                               .dns = sink->dns ? on_dns : NULL};
+		                               .dns = sink->dns ? on_dns : NULL,
+		                               .content = sink->http_content};
 
 		if (!own.http && !own.websocket && !own.sql && !own.dns)
 			return 0;

@@ -112,6 +112,7 @@ struct player_sink {
 	int (*plain)(void *context, struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
 	/* A request with its response, when both are complete or can't become it any more. */
 	int (*http)(void *context, struct player_flow *flow, const struct http_exchange *exchange);
+	bool http_content; /* its bodies are to be decoded as well, which costs more than all else of HTTP */
 	/* A WebSocket message; a command to a database with its answer; a DNS query with its response. */
 	int (*websocket)(void *context, struct player_flow *flow, const struct websocket_message *message);
 	int (*sql)(void *context, struct player_flow *flow, const struct sql_command *command);

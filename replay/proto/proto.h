@@ -24,6 +24,7 @@ struct proto_sink {
 	void (*websocket)(void *context, const struct websocket_message *message);
 	void (*sql)(void *context, const struct sql_command *command);
 	void (*dns)(void *context, const struct dns_exchange *exchange);
+	bool content; /* http() wants http_message.content */
 };
 
 struct proto_flow {     /* what a protocol may know of its flow; outlives it */
