@@ -200,7 +200,7 @@ $(B)/tests/golden: $(B)/testdata/golden.o $(LIB)
 # Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. In one build the
 # checksums of a tape are not looked at, which a fuzzer would never get past; in the other (_hashed) they are, and the
 # fuzzers of the tape repair them behind each mutation.
-fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch] replay/*/*.[ch]))
+fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h tests/content_vectors.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch] replay/*/*.[ch]))
 fuzz_cc = $(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 $(B)/tests/fuzz_%_hashed: tests/fuzz_%.c $(fuzzed)
