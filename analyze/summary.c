@@ -212,7 +212,7 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 	find_blinds(s, flow);
 	if (bytes && top_wants(&s->largest, bytes))
 		top_add(&s->largest, bytes,
-		        s->play.options->json ? (void *)summary_flow_object(flow) : (void *)flow_row(flow, false));
+		        s->play.options->json ? (void *)summary_flow_object(flow) : (void *)flow_row(flow, false, NULL));
 	return 0;
 }
 

@@ -1022,6 +1022,7 @@ static enum proto_guess http1_guess(const uint8_t *data, size_t len, bool middle
 }
 
 const struct proto proto_http1 = {
+        .name = "http/1",
         .guess = http1_guess,
         .open = http1_open,
         .feed = http1_feed,

@@ -1013,6 +1013,7 @@ static void http2_free(void *state)
 }
 
 const struct proto proto_http2 = {
+        .name = "http/2",
         .guess = http2_guess,
         .open = http2_open,
         .feed = http2_feed,
