@@ -244,13 +244,13 @@ static void test_http_content__one_byte_differs__is_never_complete(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
 		for (size_t at = 0; at < bodies[i].len; at++) {
+			/* Time, flags for the coder, system: RFC 1952, 2.3.1. */
+			bool left_out = i == 0 && at >= 4 && at < 10;
 			struct buffer b = joined(bodies[i].bytes, bodies[i].len, NULL, 0);
 			struct body body = bodies[i];
 			struct http_message m;
 
-			if (i == 0 && at >= 4 && at < 10)
-				continue; /* time, flags for the coder, system: RFC 1952, 2.3.1 */
-			b.data[at] ^= 0x55;
+			b.data[at] ^= left_out ? 0 : 0x55;
 			body.bytes = b.data;
 			m = decode(&body);
 			if (m.content.complete)
