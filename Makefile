@@ -71,7 +71,7 @@ parts = $(filter-out $(B)/$(1)/$(1).o,$(call objs,$(1)))
 # What each folder may link. Nothing else appears on its link line; tests/layers.sh holds the includes to the same.
 pkgs_format  := libzstd libxxhash
 pkgs_record  := libbpf libelf capstone libcap-ng libseccomp
-pkgs_replay  := libcrypto libnghttp2 zlib
+pkgs_replay  := libcrypto libnghttp2 zlib libbrotlidec libbrotlicommon libzstd
 pkgs_analyze := libcrypto
 pkgs_tests   := cmocka libnghttp2 zlib jansson libssl libcrypto
 pkgs_testdata := libzstd
@@ -159,7 +159,7 @@ $(call objs,record): | $(SKELS)
 
 DEPS := build-essential clang llvm libclang-rt-14-dev clang-format bpftool pkg-config git python3 \
         libbpf-dev libelf-dev libcapstone-dev libcap-ng-dev libseccomp-dev libzstd-dev libxxhash-dev libssl-dev \
-        libjansson-dev libcmocka-dev libnghttp2-dev zlib1g-dev \
+        libjansson-dev libcmocka-dev libnghttp2-dev zlib1g-dev libbrotli-dev \
         nginx-light apache2 apache2-utils redis-server postgresql nodejs \
         curl iproute2 openssl bind9-dnsutils dnsmasq-base mariadb-server mariadb-client nghttp2-client nghttp2-server nghttp2-proxy \
         python3-h2 python3-grpcio python3-websockets tshark zstd jq mandoc procps \
@@ -203,7 +203,7 @@ $(B)/tests/golden: $(B)/testdata/golden.o $(LIB)
 # Each fuzzer is one file, built with all that it may reach under libFuzzer's instrumentation. In one build the
 # checksums of a tape are not looked at, which a fuzzer would never get past; in the other (_hashed) they are, and the
 # fuzzers of the tape repair them behind each mutation.
-fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h tests/rfc8448.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch] replay/*/*.[ch]))
+fuzzed = $(wildcard format/*.[ch] include/*.h include/*/*.h tests/fuzz_tape.h tests/rfc8448.h tests/content_vectors.h) $(filter-out replay/replay.c,$(wildcard replay/*.[ch] replay/*/*.[ch]))
 fuzz_cc = $(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 $(B)/tests/fuzz_%_hashed: tests/fuzz_%.c $(fuzzed)

@@ -235,7 +235,7 @@ static bool is_chosen(uint32_t reason)
 	       reason == FDTAPE_LOSS_KERNEL_COPY;
 }
 
-static void judge_losses(struct doctor *d)
+static void judge_losses(struct doctor *d, const struct play_losses *losses)
 {
 	char size[TEXT_SIZE_MAX], from[TEXT_CLOCK_MAX], to[TEXT_CLOCK_MAX], unjudged[96] = "";
 
@@ -244,7 +244,7 @@ static void judge_losses(struct doctor *d)
 		         "; %" PRIu64 " incomplete exchange%s where bytes are missing not judged", d->unjudged,
 		         d->unjudged == 1 ? "" : "s");
 	for (uint32_t reason = 0; reason < PLAY_REASONS; reason++) {
-		const struct play_loss *l = &d->play.losses.by[reason];
+		const struct play_loss *l = &losses->by[reason];
 		const char *name = fdtape_loss_name(reason);
 
 		if ((!l->count && !l->bytes) || is_chosen(reason))
@@ -346,27 +346,42 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 	return 0;
 }
 
-int doctor_gather(struct doctor *d, struct options *options)
-{
-	const struct player_sink sink = {
-	        .flow_opened = on_flow_opened,
-	        .flow_updated = on_flow_updated,
-	        .flow_closed = on_flow_closed,
-	        .call = on_call,
-	        .wire = on_wire,
-	        .http = on_http,
-	};
-	int status;
+const struct player_sink doctor_sink = {
+        .flow_opened = on_flow_opened,
+        .flow_updated = on_flow_updated,
+        .flow_closed = on_flow_closed,
+        .call = on_call,
+        .wire = on_wire,
+        .http = on_http,
+};
 
-	*d = (struct doctor){.n = 0};
-	status = play(&d->play, options, &sink);
+void doctor_finish(struct doctor *d, const struct play_losses *losses)
+{
 	doctor_finish_calls(d);
 	doctor_finish_fds(d);
 	doctor_finish_tls(d);
 	doctor_finish_certificates(d);
-	judge_losses(d);
+	judge_losses(d, losses);
 	if (d->n)
 		qsort(d->findings, d->n, sizeof *d->findings, by_time);
+}
+
+void doctor_count(const struct doctor *d, uint64_t by[static N_DOCTOR_SEVERITIES])
+{
+	memset(by, 0, N_DOCTOR_SEVERITIES * sizeof *by);
+	for (size_t i = 0; i < d->n; i++)
+		by[doctor_kind_severity(d->findings[i].kind)]++;
+	for (int kind = 0; kind < N_DOCTOR_KINDS; kind++)
+		by[doctor_kind_severity((enum doctor_kind)kind)] += d->more[kind];
+}
+
+int doctor_gather(struct doctor *d, struct options *options)
+{
+	int status;
+
+	*d = (struct doctor){.n = 0};
+	status = play(&d->play, options, &doctor_sink);
+	doctor_finish(d, &d->play.losses);
 	return status == CLI_DONE && d->n ? CLI_DIFFERS : status;
 }
 

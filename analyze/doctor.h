@@ -109,6 +109,13 @@ struct doctor {
 	uint64_t unjudged; /* exchanges that look incomplete where bytes are missing */
 };
 
+/* For a view that plays the tapes for itself and wants the findings beside its own: the callbacks that it has to pass on,
+ * whose context is a zeroed doctor and which take player_flow.user; then, with what was lost, the end. */
+extern const struct player_sink doctor_sink;
+void doctor_finish(struct doctor *doctor, const struct play_losses *losses);
+/* Findings by severity, those beyond the limit as well. */
+void doctor_count(const struct doctor *doctor, uint64_t by[static N_DOCTOR_SEVERITIES]);
+
 /* Plays the tapes. Returns play()'s status, and CLI_DIFFERS where that is CLI_DONE and something was found. */
 int doctor_gather(struct doctor *doctor, struct options *options);
 void doctor_release(struct doctor *doctor);

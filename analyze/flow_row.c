@@ -116,8 +116,25 @@ static void put_timeline(FILE *out, const struct tls_timeline *timeline)
 	}
 }
 
+static void put_first(FILE *out, const struct first_bytes *first)
+{
+	char *turns = first_bytes_turns(first);
+
+	fprintf(out, "\n      no protocol that is known: %s", turns);
+	free(turns);
+	for (int dir = FDTAPE_OUT; dir >= FDTAPE_IN; dir--) {
+		const struct first_side *side = &first->side[dir];
+		char *text = first_bytes_text(first, (enum fdtape_dir)dir, FIRST_BYTES);
+
+		if (side->n)
+			fprintf(out, "\n      %-3s from byte %" PRIu64 ": %s%s", words_dir((uint32_t)dir), side->offset,
+			        text, side->bytes > side->n ? " ..." : "");
+		free(text);
+	}
+}
+
 /* What --verbose adds below a row. */
-static char *note_text(const struct player_flow *flow)
+static char *note_text(const struct player_flow *flow, const struct first_bytes *first)
 {
 	const struct tls_info *tls = &flow->tls;
 	char local[TEXT_ADDRESS_MAX];
@@ -151,10 +168,14 @@ static char *note_text(const struct player_flow *flow)
 	for (uint32_t bit = 1; bit; bit <<= 1)
 		if (tls->evidence & bit && tls_evidence_text(bit))
 			fprintf(out, "\n      evidence: %s", tls_evidence_text(bit));
+	if (flow->protocol)
+		fprintf(out, "\n      protocol %s", flow->protocol);
+	if (first)
+		put_first(out, first);
 	return alloc_text_end(&text);
 }
 
-struct table_row *flow_row(const struct player_flow *flow, bool verbose)
+struct table_row *flow_row(const struct player_flow *flow, bool verbose, const struct first_bytes *first)
 {
 	bool tls = flow->tls.verdict == TLS_VERDICT_TLS || flow->tls.verdict == TLS_VERDICT_MIXED;
 	struct table_row *row = table_row_new();
@@ -174,6 +195,6 @@ struct table_row *flow_row(const struct player_flow *flow, bool verbose)
 	table_row_add(row, text_size(text, flow_lost(flow, FDTAPE_IN) + flow_lost(flow, FDTAPE_OUT)));
 	add_peer(row, flow);
 	if (verbose)
-		row->note = note_text(flow);
+		row->note = note_text(flow, first);
 	return row;
 }

@@ -5,6 +5,7 @@
 /*
  * A flow as a row of a table.
  */
+#include "analyze/first_bytes.h"
 #include "analyze/table.h"
 #include "replay/player.h"
 
@@ -14,8 +15,9 @@ enum {
 
 extern const struct table_column flow_row_columns[FLOW_ROW_COLUMNS];
 
-/* With `verbose`, the lines below it tell what is known beyond the columns. */
-struct table_row *flow_row(const struct player_flow *flow, bool verbose);
+/* With `verbose`, the lines below it tell what is known beyond the columns; `first`: of a protocol that is not known,
+ * NULL: it is, or nobody asked. */
+struct table_row *flow_row(const struct player_flow *flow, bool verbose, const struct first_bytes *first);
 /* Bytes that were carried and are not on the tape. */
 uint64_t flow_lost(const struct player_flow *flow, enum fdtape_dir dir);
 /* A library's object whose calls belong to a socket flow: that one shows all that is known. */

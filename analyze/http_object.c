@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analyze/alloc.h"
+#include "analyze/content.h"
 #include "analyze/message_row.h"
 
 static struct json *pairs(const struct http_header *headers, size_t n)
@@ -77,5 +78,7 @@ struct json *http_object(const struct player_flow *flow, const struct http_excha
 	js_set(object, "reset", js_plain(x->reset));
 	js_set(object, "events", known(x->response.events));
 	js_set(object, "grpc", x->grpc ? grpc_object(x) : js_null());
+	js_set(object, "request_content", content_object(&x->request));
+	js_set(object, "response_content", content_object(&x->response));
 	return object;
 }

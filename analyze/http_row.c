@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "analyze/alloc.h"
+#include "analyze/content.h"
 #include "analyze/message_row.h"
 #include "analyze/text.h"
 
@@ -61,6 +62,24 @@ char *http_request_text(const struct http_exchange *x)
 	return alloc_text_end(&text);
 }
 
+/* What --verbose adds below a row; NULL: nothing. */
+static char *note_text(const struct http_exchange *x)
+{
+	char *sent = content_text(&x->request), *got = content_text(&x->response);
+	struct alloc_text text;
+
+	if (!sent && !got)
+		return NULL;
+	alloc_text_begin(&text);
+	if (sent)
+		fprintf(text.out, "      request content: %s", sent);
+	if (got)
+		fprintf(text.out, "%s      response content: %s", sent ? "\n" : "", got);
+	free(sent);
+	free(got);
+	return alloc_text_end(&text);
+}
+
 struct table_row *http_row(const struct player_flow *flow, const struct http_exchange *x, bool wide)
 {
 	struct table_row *row = table_row_new();
@@ -78,6 +97,8 @@ struct table_row *http_row(const struct player_flow *flow, const struct http_exc
 		message_row_span(row, x->start, x->first_byte);
 	}
 	table_row_add(row, request);
+	if (wide)
+		row->note = note_text(x);
 	free(request);
 	return row;
 }

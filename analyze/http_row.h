@@ -14,7 +14,7 @@ enum {
 };
 
 extern const struct table_column http_row_columns[HTTP_ROW_COLUMNS];
-/* With the request's body and the time to the first byte: more than a page is wide. */
+/* With the request's body and the time to the first byte: more than a page is wide. Below a row: what encoded bodies say. */
 extern const struct table_column http_row_wide_columns[HTTP_ROW_WIDE_COLUMNS];
 
 struct table_row *http_row(const struct player_flow *flow, const struct http_exchange *exchange, bool wide);

@@ -145,6 +145,69 @@ static void find_blinds(struct summary *s, const struct player_flow *flow)
 		add_blind(s, BLIND_PREOPENED, 0, flow->number);
 }
 
+/* ---- unknown protocols ------------------------------------------------------------------------------------------ */
+
+const struct table_column summary_unknown_columns[SUMMARY_UNKNOWN_COLUMNS] = {
+        {"FLOW", true}, {"PROCESS", false}, {"ROLE", false}, {"IN", true}, {"OUT", true}, {"BEGINS WITH", false},
+};
+
+enum {
+	BEGINNING = 16 /* bytes of each direction, on the page */
+};
+
+/* Both directions' first bytes, that of who began first. */
+static void add_beginning(struct table_row *row, const struct first_bytes *first)
+{
+	enum fdtape_dir dir = first->n_turns ? first->turns[0].dir : FDTAPE_OUT;
+	struct alloc_text text;
+	const char *separator = "";
+	char *line;
+
+	alloc_text_begin(&text);
+	for (int i = 0; i < 2; i++, dir = dir == FDTAPE_OUT ? FDTAPE_IN : FDTAPE_OUT) {
+		char *bytes = first_bytes_text(first, dir, BEGINNING);
+
+		if (first->side[dir].n) {
+			fprintf(text.out, "%s%s %s%s", separator, words_dir(dir), bytes,
+			        first->side[dir].bytes > BEGINNING ? "..." : "");
+			separator = "  ";
+		}
+		free(bytes);
+	}
+	line = alloc_text_end(&text);
+	table_row_add(row, line);
+	free(line);
+}
+
+static struct table_row *unknown_row(const struct player_flow *flow, const struct first_bytes *first)
+{
+	struct table_row *row = table_row_new();
+	char text[WORDS_PROCESS_MAX];
+
+	table_row_addf(row, "%" PRIu64, flow->number);
+	table_row_add(row, words_process(text, flow->process));
+	table_row_add(row, flow->role == FDTAPE_ROLE_UNKNOWN ? "-" : words_role(flow->role));
+	table_row_add(row, text_size(text, first->side[FDTAPE_IN].bytes));
+	table_row_add(row, text_size(text, first->side[FDTAPE_OUT].bytes));
+	add_beginning(row, first);
+	return row;
+}
+
+static void judge_protocol(struct summary *s, const struct player_flow *flow)
+{
+	struct first_bytes *first = first_bytes_take(&s->beginnings, flow);
+	uint64_t bytes = first ? first->side[FDTAPE_IN].bytes + first->side[FDTAPE_OUT].bytes : 0;
+
+	if (!first)
+		return;
+	s->unknown_flows++;
+	if (top_wants(&s->unknown, bytes))
+		top_add(&s->unknown, bytes,
+		        s->play.options->json ? (void *)summary_unknown_object(flow, first)
+		                              : (void *)unknown_row(flow, first));
+	free(first);
+}
+
 /* ---- the sink --------------------------------------------------------------------------------------------------- */
 
 static int on_section(void *context, const struct player *player)
@@ -168,6 +231,7 @@ static int on_call(void *context, const struct player_call *call)
 	struct summary *s = context;
 	const struct fdtape_event *e = call->event;
 
+	doctor_sink.call(&s->doctor, call);
 	if (!s->calls++ || call->wall < s->first)
 		s->first = call->wall;
 	if (call->wall + e->duration > s->last)
@@ -194,6 +258,8 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 	struct summary_process *process = process_of(s, flow->process);
 	uint64_t bytes = 0;
 
+	doctor_sink.flow_closed(&s->doctor, flow);
+	judge_protocol(s, flow);
 	if (flow->def.kind == FDTAPE_KIND_LIBRARY)
 		return on_library_closed(s, flow);
 	s->flows++;
@@ -212,7 +278,8 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 	find_blinds(s, flow);
 	if (bytes && top_wants(&s->largest, bytes))
 		top_add(&s->largest, bytes,
-		        s->play.options->json ? (void *)summary_flow_object(flow) : (void *)flow_row(flow, false));
+		        s->play.options->json ? (void *)summary_flow_object(flow)
+		                              : (void *)flow_row(flow, false, NULL));
 	return 0;
 }
 
@@ -221,6 +288,7 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 	struct summary *s = context;
 	uint64_t span = x->start && x->end > x->start ? x->end - x->start : 0;
 
+	doctor_sink.http(&s->doctor, flow, x);
 	s->requests++;
 	process_of(s, flow->process)->requests++;
 	s->unanswered += !x->status;
@@ -232,6 +300,37 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 		top_add(&s->slowest, span,
 		        s->play.options->json ? (void *)summary_request_object(flow, x)
 		                              : (void *)http_row(flow, x, false));
+	return 0;
+}
+
+static int on_flow_opened(void *context, struct player_flow *flow)
+{
+	struct summary *s = context;
+
+	return doctor_sink.flow_opened(&s->doctor, flow);
+}
+
+static int on_flow_updated(void *context, struct player_flow *flow)
+{
+	struct summary *s = context;
+
+	return doctor_sink.flow_updated(&s->doctor, flow);
+}
+
+static int on_wire(void *context, struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece)
+{
+	struct summary *s = context;
+
+	return doctor_sink.wire(&s->doctor, flow, dir, piece);
+}
+
+static int on_plain(void *context, struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece)
+{
+	struct summary *s = context;
+
+	/* Who talks to the kernel (netlink) or on no transport at all is another matter. */
+	if (flow->def.proto != FDTAPE_PROTO_OTHER)
+		first_bytes_add(&s->beginnings, flow, dir, piece);
 	return 0;
 }
 
@@ -250,16 +349,25 @@ int summary_gather(struct summary *s, struct options *options)
 	const struct player_sink sink = {
 	        .section = on_section,
 	        .process = on_process,
+	        .flow_opened = on_flow_opened,
+	        .flow_updated = on_flow_updated,
 	        .flow_closed = on_flow_closed,
 	        .call = on_call,
+	        .wire = on_wire,
+	        .plain = on_plain,
 	        .http = on_http,
+	        .protocol = true,
 	};
+	int status;
 
 	*s = (struct summary){
 	        .largest = {.limit = SUMMARY_LARGEST, .release = options->json ? release_object : release_row},
 	        .slowest = {.limit = SUMMARY_SLOWEST, .release = options->json ? release_object : release_row},
+	        .unknown = {.limit = SUMMARY_UNKNOWN, .release = options->json ? release_object : release_row},
 	};
-	return play(&s->play, options, &sink);
+	status = play(&s->play, options, &sink);
+	doctor_finish(&s->doctor, &s->play.losses);
+	return status;
 }
 
 void summary_release(struct summary *s)
@@ -272,4 +380,6 @@ void summary_release(struct summary *s)
 	free(s->processes);
 	for (size_t i = 0; i < s->n_errors; i++)
 		free(s->errors[i].example);
+	first_bytes_release(&s->beginnings);
+	doctor_release(&s->doctor);
 }

@@ -4,15 +4,19 @@
 
 /*
  * What the summary is made of: gathered in one pass (summary.c), then shown as a page (view_summary.c) or as JSON
- * (summary_json.c). Memory is bounded by the number of processes.
+ * (summary_json.c). Memory is bounded by the number of processes and of live flows.
  */
 #include "analyze/analyze.h"
+#include "analyze/doctor.h"
+#include "analyze/first_bytes.h"
 #include "analyze/json.h"
+#include "analyze/table.h"
 #include "analyze/top.h"
 
 enum {
 	SUMMARY_LARGEST = 8,
 	SUMMARY_SLOWEST = 5,
+	SUMMARY_UNKNOWN = 5,
 	SUMMARY_ERRORS = 64, /* kinds; others are counted together */
 };
 
@@ -68,7 +72,17 @@ struct summary {
 	size_t n_errors;
 	uint64_t other_errors;
 	struct summary_blind blinds[N_BLINDS];
+	struct map beginnings;  /* struct first_bytes by live flow */
+	struct top unknown;     /* flows of no known protocol by bytes: rows, or JSON */
+	uint64_t unknown_flows; /* all of them */
+	struct doctor doctor;   /* what it finds in the same pass */
 };
+
+/* Columns of the rows of `unknown`. */
+enum {
+	SUMMARY_UNKNOWN_COLUMNS = 6
+};
+extern const struct table_column summary_unknown_columns[SUMMARY_UNKNOWN_COLUMNS];
 
 int summary_gather(struct summary *summary, struct options *options);
 void summary_release(struct summary *summary);
@@ -82,6 +96,7 @@ const char *summary_error_text(char out[static 96], const struct summary_error *
 struct json *summary_object(const struct summary *summary);
 /* What the lists of flows and requests hold with --json. */
 struct json *summary_flow_object(const struct player_flow *flow);
+struct json *summary_unknown_object(const struct player_flow *flow, const struct first_bytes *first);
 struct json *summary_request_object(const struct player_flow *flow, const struct http_exchange *exchange);
 
 #endif

@@ -19,6 +19,16 @@ struct json *summary_flow_object(const struct player_flow *flow)
 	return object;
 }
 
+struct json *summary_unknown_object(const struct player_flow *flow, const struct first_bytes *first)
+{
+	struct json *object = js_object();
+
+	js_set(object, "flow", js_number(flow->number));
+	js_set(object, "pid", js_number(flow->def.pid));
+	js_set(object, "unknown", first_bytes_object(first));
+	return object;
+}
+
 struct json *summary_request_object(const struct player_flow *flow, const struct http_exchange *x)
 {
 	struct json *object = js_object();
@@ -127,6 +137,27 @@ static struct json *blinds_array(const struct summary *s)
 	return array;
 }
 
+static struct json *unknown_object(const struct summary *s)
+{
+	struct json *object = js_object();
+
+	js_set(object, "flows", js_number(s->unknown_flows));
+	js_set(object, "largest", list(&s->unknown));
+	return object;
+}
+
+static struct json *doctor_object(const struct summary *s)
+{
+	struct json *object = js_object();
+	uint64_t by[N_DOCTOR_SEVERITIES];
+
+	doctor_count(&s->doctor, by);
+	js_set(object, "errors", js_number(by[DOCTOR_ERROR]));
+	js_set(object, "warnings", js_number(by[DOCTOR_WARNING]));
+	js_set(object, "notes", js_number(by[DOCTOR_NOTE]));
+	return object;
+}
+
 struct json *summary_object(const struct summary *s)
 {
 	struct json *object = js_object();
@@ -148,5 +179,7 @@ struct json *summary_object(const struct summary *s)
 	js_set(object, "loss", losses_array(&s->play.losses));
 	js_set(object, "blind", blinds_array(s));
 	js_set(object, "damaged", js_number(s->play.damaged));
+	js_set(object, "unknown_protocols", unknown_object(s));
+	js_set(object, "doctor", doctor_object(s));
 	return object;
 }

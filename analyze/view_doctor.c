@@ -62,14 +62,11 @@ static void put_finding(FILE *out, const struct doctor_finding *f)
 static void put_page(const struct doctor *d)
 {
 	FILE *out = d->play.options->out;
-	uint64_t by[N_DOCTOR_SEVERITIES] = {0};
+	uint64_t by[N_DOCTOR_SEVERITIES];
 
-	for (size_t i = 0; i < d->n; i++) {
+	for (size_t i = 0; i < d->n; i++)
 		put_finding(out, &d->findings[i]);
-		by[doctor_kind_severity(d->findings[i].kind)]++;
-	}
-	for (int kind = 0; kind < N_DOCTOR_KINDS; kind++)
-		by[doctor_kind_severity(kind)] += d->more[kind];
+	doctor_count(d, by);
 	if (!d->n) {
 		fputs("nothing found wanting\n", out);
 		return;

@@ -2,7 +2,9 @@
 #include "analyze/analyze.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
+#include "analyze/first_bytes.h"
 #include "analyze/flow_line.h"
 #include "analyze/flow_row.h"
 #include "analyze/json.h"
@@ -14,6 +16,7 @@ struct flows {
 	struct play play;
 	struct flow_lines lines;
 	struct table table;
+	struct map first;     /* struct first_bytes by flow */
 	uint64_t shown, idle; /* idle: not shown */
 	uint64_t bytes[2], lost;
 };
@@ -89,7 +92,7 @@ static struct json *traffic_object(const struct player_flow *flow, enum fdtape_d
 	return object;
 }
 
-static struct json *flow_object(const struct player_flow *flow)
+static struct json *flow_object(const struct player_flow *flow, const struct first_bytes *first)
 {
 	char local[TEXT_ADDRESS_MAX], remote[TEXT_ADDRESS_MAX];
 	struct json *object = js_object();
@@ -112,6 +115,8 @@ static struct json *flow_object(const struct player_flow *flow)
 	js_set(object, "tls", tls_object(&flow->tls, flow->timeline));
 	js_set(object, "in", traffic_object(flow, FDTAPE_IN));
 	js_set(object, "out", traffic_object(flow, FDTAPE_OUT));
+	js_set(object, "protocol", js_plain(flow->protocol));
+	js_set(object, "unknown", first_bytes_object(first));
 	return object;
 }
 
@@ -141,10 +146,19 @@ static int on_flow_opened(void *context, struct player_flow *flow)
 	return 0;
 }
 
+static int on_plain(void *context, struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece)
+{
+	struct flows *view = context;
+
+	first_bytes_add(&view->first, flow, dir, piece);
+	return 0;
+}
+
 static int on_flow_closed(void *context, struct player_flow *flow)
 {
 	struct flows *view = context;
 	const struct options *o = view->play.options;
+	struct first_bytes *first = first_bytes_take(&view->first, flow);
 	void *value = NULL;
 
 	for (int dir = FDTAPE_IN; dir <= FDTAPE_OUT && flow->def.kind != FDTAPE_KIND_LIBRARY; dir++) {
@@ -154,12 +168,13 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 	if (flow_is_part(flow))
 		value = NULL;
 	else if (o->json)
-		value = flow_object(flow);
+		value = flow_object(flow, first);
 	else if (flow_is_idle(flow) && !o->verbose)
 		view->idle++;
 	else
-		value = flow_row(flow, o->verbose);
+		value = flow_row(flow, o->verbose, first);
 	view->shown += value != NULL;
+	free(first);
 	flow_lines_close(&view->lines, flow->user, value);
 	return 0;
 }
@@ -179,12 +194,17 @@ static void put_totals(const struct flows *view)
 int view_flows(struct options *options)
 {
 	struct flows view = {.lines = {.put = options->json ? put_object : put_row, .context = &view}};
-	const struct player_sink sink = {.flow_opened = on_flow_opened, .flow_closed = on_flow_closed};
+	const bool deep = options->json || options->verbose; /* what the table says needs no look into the bytes */
+	const struct player_sink sink = {.flow_opened = on_flow_opened,
+	                                 .flow_closed = on_flow_closed,
+	                                 .plain = deep ? on_plain : NULL,
+	                                 .protocol = deep};
 	int status;
 
 	table_start(&view.table, options->out, flow_row_columns, FLOW_ROW_COLUMNS, options->verbose ? 0 : TABLE_WIDTH);
 	status = play(&view.play, options, &sink);
 	table_end(&view.table);
+	first_bytes_release(&view.first);
 	if (!options->json && !view.play.failed)
 		put_totals(&view);
 	play_note(&view.play);

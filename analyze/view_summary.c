@@ -202,6 +202,24 @@ static void put_blinds(const struct summary *s)
 	}
 }
 
+/* What 'doctor' would tell. */
+static void put_doctor(const struct summary *s)
+{
+	static const char *const words[N_DOCTOR_SEVERITIES] = {"error", "warning", "note"};
+	FILE *out = s->play.options->out;
+	uint64_t by[N_DOCTOR_SEVERITIES];
+	const char *separator = "doctor    ";
+
+	doctor_count(&s->doctor, by);
+	for (unsigned i = 0; i < N_DOCTOR_SEVERITIES; i++) {
+		if (!by[i])
+			continue;
+		fprintf(out, "%s%" PRIu64 " %s%s", separator, by[i], words[i], by[i] == 1 ? "" : "s");
+		separator = ", ";
+	}
+	fputs(*separator == 'd' ? "doctor    nothing found wanting\n" : "; 'fdtape-analyze doctor' tells which\n", out);
+}
+
 static void put_page(const struct summary *s)
 {
 	put_head(s);
@@ -209,9 +227,12 @@ static void put_page(const struct summary *s)
 	put_flow_counts(s);
 	put_request_counts(s);
 	losses_put(s->play.options->out, &s->play.losses);
+	put_doctor(s);
 	put_processes(s);
 	put_top(s, "LARGEST FLOWS", &s->largest, s->flows - s->idle, flow_row_columns, FLOW_ROW_COLUMNS);
 	put_top(s, "SLOWEST REQUESTS", &s->slowest, s->requests, http_row_columns, HTTP_ROW_COLUMNS);
+	put_top(s, "UNKNOWN PROTOCOLS", &s->unknown, s->unknown_flows, summary_unknown_columns,
+	        SUMMARY_UNKNOWN_COLUMNS);
 	put_errors(s);
 	put_blinds(s);
 }

@@ -435,8 +435,11 @@ int view_tree(struct options *options)
 	        {"TIME (UTC)", false}, {"FLOW", true},  {"PROCESS", false}, {"ROLE", false},
 	        {"CODE", true},        {"TOTAL", true}, {"WHY", false},     {"REQUEST", false},
 	};
-	const struct player_sink sink = {
-	        .flow_opened = on_flow_opened, .flow_closed = on_flow_closed, .call = on_call, .http = on_http};
+	const struct player_sink sink = {.flow_opened = on_flow_opened,
+	                                 .flow_closed = on_flow_closed,
+	                                 .call = on_call,
+	                                 .http = on_http,
+	                                 .http_content = options->json};
 	struct tree t = {.requests = 0};
 	int status;
 

@@ -123,7 +123,8 @@ static void on_dns(void *context, const struct dns_exchange *x)
 	struct flow *flow = context;
 	struct player *p = player_of(flow);
 
-	if (message_shown(flow, x->start, x->end, x->end))
+	flow->pub.protocol = proto_dns.name;
+	if (p->sink.dns && message_shown(flow, x->start, x->end, x->end))
 		p->stop = p->sink.dns(p->sink.context, &flow->pub, x);
 }
 
@@ -141,9 +142,10 @@ static int feed_protos(struct flow *flow, int dir, const uint8_t *data, uint64_t
 		                               .http = sink->http ? on_http : NULL,
 		                               .websocket = sink->websocket ? on_websocket : NULL,
 		                               .sql = sink->sql ? on_sql : NULL,
-		                               .dns = sink->dns ? on_dns : NULL};
+		                               .dns = sink->dns || sink->protocol ? on_dns : NULL,
+		                               .content = sink->http_content};
 
-		if (!own.http && !own.websocket && !own.sql && !own.dns)
+		if (!own.http && !own.websocket && !own.sql && !own.dns && !sink->protocol)
 			return 0;
 		if (!flow->tls && def->kind != FDTAPE_KIND_LIBRARY && def->proto != FDTAPE_PROTO_UDP)
 			return 0;
@@ -151,7 +153,11 @@ static int feed_protos(struct flow *flow, int dir, const uint8_t *data, uint64_t
 		if (!flow->protos)
 			return -1;
 	}
-	return protos_feed(flow->protos, dir, data, len, stamp);
+	if (protos_feed(flow->protos, dir, data, len, stamp) < 0)
+		return -1;
+	if (protos_name(flow->protos))
+		flow->pub.protocol = protos_name(flow->protos);
+	return 0;
 }
 
 /* What is told from here on is another conversation, or nothing at all. */

@@ -54,6 +54,9 @@ struct player_flow {
 	struct tls_info tls; /* up to now, final in flow_closed() */
 	/* From where on it was clear or TLS, in the order in which that was found out; NULL: it is no byte stream. */
 	const struct tls_timeline *timeline;
+	/* The application protocol that was found last: "http/1" "http/2" "pgsql" "mysql" "redis" "dns"; NULL: none that
+	 * is known. Up to now, and only where player_sink.protocol wants it. */
+	const char *protocol;
 	uint64_t bound; /* KIND_LIBRARY: number of the socket flow whose plaintext its calls
 	                                       * deliver; 0: none was found, then they are pieces of this flow */
 	void *user;     /* the sink's own */
@@ -112,10 +115,12 @@ struct player_sink {
 	int (*plain)(void *context, struct player_flow *flow, enum fdtape_dir dir, const struct player_piece *piece);
 	/* A request with its response, when both are complete or can't become it any more. */
 	int (*http)(void *context, struct player_flow *flow, const struct http_exchange *exchange);
+	bool http_content; /* its bodies are to be decoded as well, which costs more than all else of HTTP */
 	/* A WebSocket message; a command to a database with its answer; a DNS query with its response. */
 	int (*websocket)(void *context, struct player_flow *flow, const struct websocket_message *message);
 	int (*sql)(void *context, struct player_flow *flow, const struct sql_command *command);
 	int (*dns)(void *context, struct player_flow *flow, const struct dns_exchange *exchange);
+	bool protocol; /* player_flow.protocol is wanted */
 	/* A TLS secret, bound to its connection: one line of SSLKEYLOGFILE. Told once for each (client_random, label). */
 	int (*key)(void *context, const struct player_flow *flow, const struct tls_key *key);
 	/* The same for a connection that was not chosen; for a sink that must leave it out. */

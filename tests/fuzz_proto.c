@@ -37,6 +37,7 @@ static const struct word {
         WORD("Content-Length: 18446744073709551615\r\n"),
         WORD("Content-Type: text/event-stream\r\n"),
         WORD("data: x\n\n"),
+        WORD("Content-Encoding: deflate\r\n"),
         WORD("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"),
         WORD("HTTP/1.1 101 S\r\nUpgrade: websocket\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"),
         WORD("GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n"),
@@ -185,7 +186,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct tls_info tls = {0};
 	const uint8_t how = size > 0 ? data[0] : 0;
 	const struct proto_flow flow = {.preopened = how & 1, .datagrams = (how & 6) == 6, .tls = &tls};
-	const struct proto_sink sink = {.http = on_http, .websocket = on_websocket, .sql = on_sql, .dns = on_dns};
+	const struct proto_sink sink = {
+	        .http = on_http, .websocket = on_websocket, .sql = on_sql, .dns = on_dns, .content = true};
 	const struct stamp stamp = {.wall = 1, .shown = true};
 	struct protos *protos = begin(&flow, &sink, how >> 4);
 	size_t at = 1;

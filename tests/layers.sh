@@ -28,7 +28,7 @@ may format "$libc|pthread\.h|$api|zstd\.h|zstd_errors\.h|xxhash\.h"
 may bpf "linux/(bpf|types)\.h|bpf/bpf_[a-z_]*\.h"
 may record "$libc|$linux|$ours|$api|bpf/(probe_abi|fdtape\.skel|bpf|btf|libbpf)\.h|(gelf|cap-ng|capstone|seccomp)\.h"
 may replay "$libc|$ours|$api|replay/proto/[a-z0-9_]*\.h|openssl/[a-z0-9_]*\.h"
-may replay/proto "$libc|$ours|$api|replay/(assembly|buffer|tls)\.h|openssl/[a-z0-9_]*\.h|nghttp2/nghttp2\.h|zlib\.h"
+may replay/proto "$libc|$ours|$api|replay/(assembly|buffer|tls)\.h|openssl/[a-z0-9_]*\.h|nghttp2/nghttp2\.h|zlib\.h|brotli/decode\.h|zstd(_errors)?\.h"
 may analyze "$libc|$ours|$api|replay/([a-z0-9_]*|proto/[a-z0-9_]*)\.h|openssl/[a-z0-9_]*\.h"
 
 result "include/fdtape/ needs nothing but libc" "$(grep -nE '^#[[:space:]]*include' include/fdtape/*.h |

@@ -16,7 +16,7 @@
 # The libraries: for s390x and armhf Debian's own packages of that architecture, linked statically, without adding the
 # architecture to this machine. For musl the static archives that Debian has built against glibc, with the sixteen
 # symbols that musl lacks written below (shim); so format/, replay/, analyze/ and their C library are musl's through
-# and through, zstd, xxhash, jansson and libcrypto are only as far as their archives go.
+# and through, zstd, brotli, xxhash, jansson and libcrypto are only as far as their archives go.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 : "${BIN:?is the build folder}"
@@ -90,7 +90,7 @@ needs() {
 # fetch TARGET: the target's libraries into $out/TARGET/root, by this machine's apt sources, with apt's state kept there
 # as well. Returns 1 with its last words in fetch.log.
 fetch() {
-	packages='libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev libcmocka0 libnghttp2-dev zlib1g-dev'
+	packages='libzstd-dev libxxhash-dev libssl-dev libjansson-dev libcmocka-dev libcmocka0 libnghttp2-dev zlib1g-dev libbrotli-dev'
 	[ "$(cat "$out/$1/fetched" 2>/dev/null)" = "$packages" ] && return 0
 	(
 		rm -rf "$out/$1/apt" "$out/$1/root"
@@ -155,12 +155,14 @@ END
 # glibc's stands beside them.
 musl_libraries() {
 	m=$out/musl
-	mkdir -p "$m/include/openssl" "$m/include/nghttp2" "$m/lib" &&
+	mkdir -p "$m/include/openssl" "$m/include/nghttp2" "$m/include/brotli" "$m/lib" &&
 		ln -sf /usr/include/zstd.h /usr/include/zstd_errors.h /usr/include/xxhash.h /usr/include/jansson.h \
 			/usr/include/jansson_config.h /usr/include/cmocka*.h /usr/include/zlib.h /usr/include/zconf.h "$m/include" &&
 		ln -sf /usr/include/nghttp2/*.h "$m/include/nghttp2" &&
+		ln -sf /usr/include/brotli/*.h "$m/include/brotli" &&
 		ln -sf /usr/include/openssl/*.h "/usr/include/$(gcc -print-multiarch)"/openssl/*.h "$m/include/openssl" &&
-		for lib in libzstd.a libxxhash.a libcrypto.a libssl.a libjansson.a libnghttp2.a libz.a libcmocka.so libcmocka.so.0; do
+		for lib in libzstd.a libxxhash.a libcrypto.a libssl.a libjansson.a libnghttp2.a libz.a libbrotlidec.a libbrotlicommon.a \
+			libcmocka.so libcmocka.so.0; do
 			ln -sf "$(gcc -print-file-name=$lib)" "$m/lib/$lib" || return 1
 		done
 	shim >"$m/shim.new"

@@ -617,6 +617,7 @@ static void dns_free(void *state)
 }
 
 const struct proto proto_dns = {
+        .name = "dns",
         .guess = dns_guess,
         .open = dns_open,
         .feed = dns_feed,

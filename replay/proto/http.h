@@ -16,6 +16,34 @@ struct http_header {
 	const char *value;
 };
 
+/* Why content is not, or not all, known behind its codings. */
+enum http_content_error {
+	HTTP_CONTENT_OK,
+	HTTP_CONTENT_MISSING,   /* bytes of the body are not on the tape: what was decoded stands before them */
+	HTTP_CONTENT_TRUNCATED, /* the body ended before its coding did */
+	HTTP_CONTENT_CORRUPT,   /* these bytes are not what the coding gives, or a checksum differs */
+	HTTP_CONTENT_TRAILING,  /* the content is complete, and bytes that belong to nothing follow it */
+	HTTP_CONTENT_UNKNOWN,   /* a coding that is not known here: nothing was decoded, as with the next */
+	HTTP_CONTENT_RANGE,     /* the body is a part of an encoded content (Content-Range) */
+	HTTP_CONTENT_TOO_LARGE, /* it expands beyond all measure, or wants a window that its coding may not have */
+	HTTP_CONTENT_CROWDED,   /* too many bodies are decoded at once on the connection */
+	N_HTTP_CONTENT_ERRORS
+};
+
+/* "missing-bytes", "corrupt"; NULL for HTTP_CONTENT_OK. */
+const char *http_content_error_word(enum http_content_error error);
+
+/* What a body says behind its content codings (RFC 9110, 8.4); gRPC: its messages, one behind the other, behind
+ * grpc-encoding. */
+struct http_content {
+	/* The header that names them; NULL: the content is the body, or nobody wants to know; then nothing else is set. */
+	const char *header;
+	enum http_content_error error;
+	bool complete;  /* to the codings' own end: sha256 is valid */
+	uint64_t bytes; /* decoded, up to what the error says */
+	uint8_t sha256[32];
+};
+
 struct http_message {
 	bool seen;                         /* at least its first line */
 	bool complete;                     /* to its last byte, without a hole */
@@ -28,7 +56,8 @@ struct http_message {
 	bool body_whole;     /* no byte of the body is missing: sha256 is valid */
 	uint8_t body_sha256[32];
 	int64_t grpc_messages; /* in it; -1: not gRPC, or not known because of a hole */
-	int64_t events;        /* server-sent ones; -1: likewise */
+	int64_t events;        /* server-sent ones; -1: likewise, or because its content is not decoded */
+	struct http_content content;
 };
 
 /* A request and its response as seen by one process. */

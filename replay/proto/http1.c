@@ -96,7 +96,7 @@ struct http1 {
 	struct exchange *first, **end;
 	size_t n;
 	size_t kept; /* bytes of the requests' heads */
-	struct http_hashes hashes;
+	struct http_bodies bodies;
 	bool pipelined;          /* a request was sent before the one before it was answered */
 	bool heard;              /* the response half is lost, and something came there since the last request */
 	bool answers_next;       /* the response half is lost, and the next response answers the last request */
@@ -109,8 +109,8 @@ struct http1 {
 static void exchange_free(struct http1 *h, struct exchange *x)
 {
 	h->kept -= x->kept;
-	http_body_end(&x->request_body, &h->hashes);
-	http_body_end(&x->response_body, &h->hashes);
+	http_body_end(&x->request_body);
+	http_body_end(&x->response_body);
 	buffer_release(&x->request.text);
 	buffer_release(&x->response.text);
 	free(x->request.headers);
@@ -178,8 +178,8 @@ static void tell_first(struct http1 *h)
 	struct exchange *x = h->first;
 	struct http_exchange *told = &x->told;
 
-	http_body_end(&x->request_body, &h->hashes);
-	http_body_end(&x->response_body, &h->hashes);
+	http_body_end(&x->request_body);
+	http_body_end(&x->response_body);
 	told->scheme =
 	        h->flow.tls->verdict == TLS_VERDICT_TLS || h->flow.tls->verdict == TLS_VERDICT_MIXED ? "https" : "http";
 	told->complete = told->request.complete && told->response.complete;
@@ -409,7 +409,7 @@ static void end_message(struct half *half, const struct stamp *stamp)
 	struct http_message *message = message_of(half);
 
 	message->complete = message->body_whole;
-	http_body_end(body_of(half), &half->flow->hashes);
+	http_body_end(body_of(half));
 	if (half->kind == REQUESTS) {
 		x->request_done = true;
 	} else {
@@ -420,23 +420,24 @@ static void end_message(struct half *half, const struct stamp *stamp)
 	half->state = FIRST_LINE;
 }
 
-/* Where the body ends: RFC 9112, 6.3. False: it can't be known, for the head contradicts itself. */
-static bool begin_body(struct half *half, bool none, const struct stamp *stamp)
+/* Where the body ends: RFC 9112, 6.3. 1; 0: it can't be known, for the head contradicts itself; -1: no memory. */
+static int begin_body(struct half *half, bool none, const struct stamp *stamp)
 {
 	const struct http_message *message = message_of(half);
 	const char *coding = http_header(message, "Transfer-Encoding");
 	const char *length = http_header(message, "Content-Length");
 
-	http_body_begin(body_of(half), message_of(half));
+	if (http_body_begin(body_of(half), &half->flow->bodies, message_of(half)) < 0)
+		return -1;
 	if (none) {
 		end_message(half, stamp);
 	} else if (coding && is_chunked(coding)) {
 		half->state = CHUNK_LINE;
 	} else if (coding && half->kind == REQUESTS) {
-		return false;
+		return 0;
 	} else if (length && !coding) {
 		if (!parse_length(length, &half->left))
-			return false;
+			return 0;
 		half->state = BODY;
 		if (half->left == 0)
 			end_message(half, stamp);
@@ -445,7 +446,7 @@ static bool begin_body(struct half *half, bool none, const struct stamp *stamp)
 	} else {
 		half->state = BODY_TO_END;
 	}
-	return true;
+	return 1;
 }
 
 /* Who is asked: RFC 9110, 7.1. */
@@ -512,7 +513,10 @@ static int begin_request(struct half *half, const struct stamp *stamp)
 		return -1;
 	if (strcmp(x->told.method, "CONNECT") == 0 || http_header(&x->told.request, "Upgrade"))
 		h->asking = x;
-	if (!begin_body(half, false, stamp))
+	result = begin_body(half, false, stamp);
+	if (result < 0)
+		return -1;
+	if (result == 0)
 		turn_off(half);
 	return feed_waiting(responses);
 }
@@ -615,12 +619,16 @@ static int begin_response(struct half *half, const struct stamp *stamp)
 	x->told.first_byte = half->since;
 	method = x->told.method ? x->told.method : "";
 	if (x->told.status == 101 || (strcmp(method, "CONNECT") == 0 && x->told.status / 100 == 2)) {
-		http_body_begin(body_of(half), message_of(half));
+		if (http_body_begin(body_of(half), &h->bodies, message_of(half)) < 0)
+			return -1;
 		end_message(half, stamp);
 		return switch_protocol(h, x);
 	}
 	none = strcmp(method, "HEAD") == 0 || x->told.status == 204 || x->told.status == 304;
-	if (!begin_body(half, none, stamp))
+	result = begin_body(half, none, stamp);
+	if (result < 0)
+		return -1;
+	if (result == 0)
 		turn_off(half);
 	if (x == h->asking) {
 		/* It is HTTP still. */
@@ -810,7 +818,7 @@ static int64_t feed_body(struct half *half, const uint8_t *data, uint64_t len, c
 {
 	uint64_t n = half->state != BODY_TO_END && half->left < len ? half->left : len;
 
-	if (http_body_feed(body_of(half), &half->flow->hashes, data, n) < 0)
+	if (http_body_feed(body_of(half), data, n) < 0)
 		return -1;
 	if (half->kind == RESPONSES)
 		half->exchange->told.end = stamp->wall;
@@ -899,7 +907,7 @@ static int feed_hole(struct half *half, uint64_t len, const struct stamp *stamp)
 	/* The end of the message is somewhere in there, and the beginning of others perhaps. */
 	if (half->exchange) {
 		if (in_body && len > 0 && len < INT64_MAX && half->left > 0 &&
-		    http_body_feed(body_of(half), &half->flow->hashes, NULL, half->left) < 0)
+		    http_body_feed(body_of(half), NULL, half->left) < 0)
 			return -1;
 		http_body_lost(body_of(half));
 	}
@@ -917,6 +925,7 @@ static void *http1_open(const struct proto_flow *flow, const struct proto_sink *
 		return NULL;
 	h->flow = *flow;
 	h->sink = *sink;
+	h->bodies.decode = sink->content;
 	h->end = &h->first;
 	h->half[0].flow = h->half[1].flow = h;
 	return h;
@@ -974,7 +983,7 @@ static void http1_free(void *state)
 		h->first = x->next;
 		exchange_free(h, x);
 	}
-	http_hashes_release(&h->hashes);
+	http_bodies_release(&h->bodies);
 	protos_free(h->next);
 	for (int i = 0; i < 2; i++) {
 		buffer_release(&h->half[i].text);
@@ -1019,6 +1028,7 @@ static enum proto_guess http1_guess(const uint8_t *data, size_t len, bool middle
 }
 
 const struct proto proto_http1 = {
+        .name = "http/1",
         .guess = http1_guess,
         .open = http1_open,
         .feed = http1_feed,

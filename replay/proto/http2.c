@@ -147,7 +147,7 @@ struct http2 {
 	int client; /* the lane of the client; -1: not known */
 	struct map streams;
 	struct stream *first, **end; /* the oldest first */
-	struct http_hashes hashes;
+	struct http_bodies bodies;
 	size_t kept;                  /* by all streams */
 	uint32_t resets[RESETS_KEPT]; /* streams that were reset lately: what still comes on them is no new one */
 	size_t n_resets;
@@ -245,8 +245,8 @@ static int make_headers(struct fields *f, const struct http_header **headers, si
 static void stream_free(struct http2 *h, struct stream *s)
 {
 	h->kept -= s->kept;
-	http_body_end(&s->request.body, &h->hashes);
-	http_body_end(&s->response.body, &h->hashes);
+	http_body_end(&s->request.body);
+	http_body_end(&s->response.body);
 	fields_release(&s->request.head);
 	fields_release(&s->request.trailers);
 	fields_release(&s->response.head);
@@ -300,8 +300,8 @@ static void tell(struct http2 *h, struct stream *s)
 {
 	struct http_exchange *x = &s->told;
 
-	http_body_end(&s->request.body, &h->hashes);
-	http_body_end(&s->response.body, &h->hashes);
+	http_body_end(&s->request.body);
+	http_body_end(&s->response.body);
 	x->complete = x->request.complete && x->response.complete;
 	fill(h, s);
 	if (x->request.seen || x->response.seen)
@@ -358,14 +358,14 @@ static bool was_reset(const struct http2 *h, uint32_t id)
 }
 
 /* The side's last byte was carried. */
-static void end_side(struct stream *s, struct side *side, struct http2 *h, uint64_t wall)
+static void end_side(struct stream *s, struct side *side, uint64_t wall)
 {
 	bool is_request = side == &s->request;
 	struct http_message *message = is_request ? &s->told.request : &s->told.response;
 
 	side->done = true;
 	message->complete = message->seen && message->body_whole && !side->head.unknown && !side->trailers.unknown;
-	http_body_end(&side->body, &h->hashes);
+	http_body_end(&side->body);
 	if (!is_request)
 		s->told.end = wall;
 }
@@ -535,7 +535,8 @@ static int end_block(struct http2 *h, struct lane *lane, uint64_t wall)
 			s->told.first_byte = s->told.end = lane->block_since;
 		if (!request && status && strlen(status) == 3)
 			s->told.status = atoi(status);
-		http_body_begin(&side->body, message);
+		if (http_body_begin(&side->body, &h->bodies, message) < 0)
+			return -1;
 	} else if (!side->trailers.headers) {
 		side->trailers = *block;
 		*block = (struct fields){0};
@@ -544,9 +545,9 @@ static int end_block(struct http2 *h, struct lane *lane, uint64_t wall)
 	}
 	if (lane->block_promised) {
 		s->told.pushed = true;
-		end_side(s, side, h, wall);
+		end_side(s, side, wall);
 	} else if (lane->block_ends) {
-		end_side(s, side, h, wall);
+		end_side(s, side, wall);
 	}
 	tell_if_done(h, s);
 	while (h->kept > KEPT_MAX)
@@ -694,12 +695,13 @@ static int take_data(struct http2 *h, struct lane *lane, const uint8_t *data, si
 		return 0;
 	if (!side->body.message) {
 		/* Its head is missing. */
-		http_body_begin(&side->body, request ? &s->told.request : &s->told.response);
+		if (http_body_begin(&side->body, &h->bodies, request ? &s->told.request : &s->told.response) < 0)
+			return -1;
 		http_body_lost(&side->body);
 	}
 	if (!request)
 		s->told.end = wall;
-	return http_body_feed(&side->body, &h->hashes, data, len);
+	return http_body_feed(&side->body, data, len);
 }
 
 static void end_data(struct http2 *h, struct lane *lane, uint64_t wall)
@@ -710,7 +712,7 @@ static void end_data(struct http2 *h, struct lane *lane, uint64_t wall)
 	if (!s || h->client < 0 || !(lane->flags & END_STREAM))
 		return;
 	if (!(request ? &s->request : &s->response)->done)
-		end_side(s, request ? &s->request : &s->response, h, wall);
+		end_side(s, request ? &s->request : &s->response, wall);
 	tell_if_done(h, s);
 }
 
@@ -968,6 +970,7 @@ static void *http2_open(const struct proto_flow *flow, const struct proto_sink *
 		return NULL;
 	h->flow = *flow;
 	h->sink = *sink;
+	h->bodies.decode = sink->content;
 	h->end = &h->first;
 	h->client = -1;
 	for (int i = 0; i < 2; i++) {
@@ -1013,6 +1016,7 @@ void *http2_open_upgraded(const struct proto_flow *flow, const struct proto_sink
 	s->told.request.body_bytes = from->body_bytes;
 	s->told.request.body_whole = from->body_whole;
 	memcpy(s->told.request.body_sha256, from->body_sha256, sizeof from->body_sha256);
+	s->told.request.content = from->content;
 	s->told.start = request->start;
 	s->request.done = true;
 	return h;
@@ -1053,12 +1057,13 @@ static void http2_free(void *state)
 		drop_inflater(&h->lane[i]);
 		fields_release(&h->lane[i].block);
 	}
-	http_hashes_release(&h->hashes);
+	http_bodies_release(&h->bodies);
 	map_release(&h->streams);
 	free(h);
 }
 
 const struct proto proto_http2 = {
+        .name = "http/2",
         .guess = http2_guess,
         .open = http2_open,
         .feed = http2_feed,

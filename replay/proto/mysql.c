@@ -708,6 +708,7 @@ static void mysql_free(void *state)
 }
 
 const struct proto proto_mysql = {
+        .name = "mysql",
         .guess = mysql_guess,
         .open = mysql_open,
         .feed = mysql_feed,

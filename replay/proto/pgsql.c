@@ -703,6 +703,7 @@ static void pgsql_free(void *state)
 }
 
 const struct proto proto_pgsql = {
+        .name = "pgsql",
         .guess = pgsql_guess,
         .open = pgsql_open,
         .feed = pgsql_feed,

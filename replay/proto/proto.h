@@ -24,6 +24,7 @@ struct proto_sink {
 	void (*websocket)(void *context, const struct websocket_message *message);
 	void (*sql)(void *context, const struct sql_command *command);
 	void (*dns)(void *context, const struct dns_exchange *exchange);
+	bool content; /* http() wants http_message.content */
 };
 
 struct proto_flow {     /* what a protocol may know of its flow; outlives it */
@@ -40,6 +41,7 @@ enum proto_guess {
 };
 
 struct proto {
+	const char *name; /* "http/1" */
 	/* Could these bytes of one direction begin a conversation; or, `middle`, a message somewhere in one? Within a
 	 * conversation nobody waits for more: there is only yes and no, and it has to be sure. */
 	enum proto_guess (*guess)(const uint8_t *data, size_t len, bool middle);
@@ -65,6 +67,9 @@ struct protos *protos_open_as(const struct proto *proto, void *state);
 /* As proto.feed(), proto.finish(). */
 int protos_feed(struct protos *protos, int dir, const uint8_t *data, uint64_t len, const struct stamp *stamp);
 int protos_finish(struct protos *protos, bool closed);
+/* What was found to be spoken, whether anybody wants its messages or not; NULL: nothing that is known, so far. Of
+ * datagrams it is not known before one is told. */
+const char *protos_name(const struct protos *protos);
 void protos_free(struct protos *protos);
 
 #endif

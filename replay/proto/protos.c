@@ -42,7 +42,8 @@ struct held {
 struct protos {
 	struct proto_flow flow;
 	struct proto_sink sink;
-	const struct proto *proto; /* NULL: not known yet, or never */
+	const char *name;          /* of what is spoken; NULL: not known yet, or never */
+	const struct proto *proto; /* NULL: likewise, or nobody wants it */
 	void *state;
 	bool unknown; /* it is none of them */
 	struct held *held, **held_end;
@@ -86,6 +87,7 @@ struct protos *protos_open_as(const struct proto *proto, void *state)
 	if (!p)
 		return NULL;
 	p->held_end = &p->held;
+	p->name = proto->name;
 	p->proto = proto;
 	p->state = state;
 	return p;
@@ -133,6 +135,7 @@ static int settle(struct protos *p, const struct proto *proto, int dir)
 	struct held *held;
 	int result = 0;
 
+	p->name = proto->name;
 	if (!is_wanted(proto, &p->sink)) {
 		give_up(p);
 		return 0;
@@ -258,6 +261,11 @@ int protos_feed(struct protos *p, int dir, const uint8_t *data, uint64_t len, co
 int protos_finish(struct protos *p, bool closed)
 {
 	return p->state ? p->proto->finish(p->state, closed) : 0;
+}
+
+const char *protos_name(const struct protos *p)
+{
+	return p->name;
 }
 
 void protos_free(struct protos *p)

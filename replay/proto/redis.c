@@ -463,6 +463,7 @@ static void redis_free(void *state)
 }
 
 const struct proto proto_redis = {
+        .name = "redis",
         .guess = redis_guess,
         .open = redis_open,
         .feed = redis_feed,

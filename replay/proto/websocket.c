@@ -385,6 +385,7 @@ static int websocket_finish(void *state, bool closed)
 }
 
 const struct proto proto_websocket = {
+        .name = "websocket",
         .feed = websocket_feed,
         .finish = websocket_finish,
         .free = websocket_free,
