@@ -117,5 +117,6 @@ int main(void)
 	        cmocka_unit_test(test_written__leaves_others_alone),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("record_written", tests, NULL, NULL);
 }
