@@ -186,40 +186,35 @@ static bool is_unbound(const struct flow *other, const struct flow *library)
 	       !bind_socket(other) && !other->released;
 }
 
-/* The one object of the process that fits the flow, if no other may; NULL: none does, or several may. */
-static struct flow *only_object(const struct flow *socket)
+/* The one flow of the process that fits the given one, if no other may: of an object its socket, of a socket its object.
+ * NULL: none does, or several may. */
+static struct flow *only_other(const struct flow *given, bool is_object)
 {
-	struct flow *found = NULL, *object;
+	struct flow *found = NULL, *other;
 	size_t compared;
 
-	for (size_t cursor = 0; (object = map_next(&socket->section->flows, &cursor));) {
-		enum fit fit = is_unbound(object, socket) ? fit_both(object, socket, &compared) : FIT_NOT;
+	for (size_t cursor = 0; (other = map_next(&given->section->flows, &cursor));) {
+		const struct flow *object = is_object ? given : other, *socket = is_object ? other : given;
+		bool may = is_object ? is_candidate(socket, object) : is_unbound(object, socket);
+		enum fit fit = may ? fit_both(object, socket, &compared) : FIT_NOT;
 
 		if (fit == FIT_NOT)
 			continue;
 		if (found || fit == FIT_MAYBE || compared < RECORDS_NEEDED)
 			return NULL;
-		found = object;
+		found = other;
 	}
 	return found;
 }
 
-/* The one flow of the process that fits the object, likewise. */
+static struct flow *only_object(const struct flow *socket)
+{
+	return only_other(socket, false);
+}
+
 static struct flow *only_flow(const struct flow *object)
 {
-	struct flow *found = NULL, *socket;
-	size_t compared;
-
-	for (size_t cursor = 0; (socket = map_next(&object->section->flows, &cursor));) {
-		enum fit fit = is_candidate(socket, object) ? fit_both(object, socket, &compared) : FIT_NOT;
-
-		if (fit == FIT_NOT)
-			continue;
-		if (found || fit == FIT_MAYBE || compared < RECORDS_NEEDED)
-			return NULL;
-		found = socket;
-	}
-	return found;
+	return only_other(object, true);
 }
 
 struct flow *bind_flow_by_lengths(const struct flow *object)
