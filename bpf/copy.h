@@ -30,7 +30,7 @@ struct payload_scratch {
 	u64 nr;
 	u64 arg[6];
 	u64 passed; /* it brought fds */
-	u64 none;   /* its fd is no flow: bpf/usual.h */
+	u64 none;   /* what can't come of it: bpf/usual.h */
 	/* The walk. */
 	u64 base; /* what is left of the current piece of user memory */
 	u64 len;

@@ -673,7 +673,7 @@ static __always_inline int finish_call(struct pt_regs *regs, long ret, bool type
 		return 0;
 	if (may_be_usual(shape)) {
 		flow = usual_flow(s, REGS_ARG0(regs), typed);
-		if (!flow && s->none && ret >= 0)
+		if (!flow && (s->none == NONE_EVER || (s->none == NONE_UNLESS_FAILED && ret >= 0)))
 			return 0;
 	}
 	in = durations ? bpf_map_lookup_elem(&inflight, &tid) : NULL;

@@ -8,8 +8,7 @@
  *
  * Everything else - the first call of a flow, datagrams, messages, several pieces, a ring that runs full, memory that
  * can't be read - goes the long way of bpf/syscalls.h, and so does a call of which only the short way's last step
- * failed. Both tell the same; the short way is only allowed to be quick. As measured for a write of 1 KiB on a UNIX
- * socket (docs/performance.md), it costs half of the other.
+ * failed. Both tell the same; the short way is only allowed to be quick (docs/performance.md, "Recording").
  */
 #include "bpf/copy.h"
 
@@ -28,6 +27,12 @@ static __always_inline bool may_be_usual(u32 shape)
  * The functions with a frame of their own are not inlined: of a program with all the functions that it calls, one in
  * the other, the stack may be 512 bytes, and the long way needs them.
  */
+
+enum {                          /* none */
+	NONE_NOT = 0,           /* something may */
+	NONE_UNLESS_FAILED = 1, /* it is no socket: it fails, or it is none of ours */
+	NONE_EVER = 2,          /* its ports are not chosen */
+};
 
 /* What an fd is: 0 if it is not open. */
 struct opened_file {
@@ -66,8 +71,8 @@ static __always_inline void look_at_file(struct opened_file *o, s32 fd, bool typ
 	o->file = (u64)file;
 }
 
-/* The flow that the current process' fd is now, if it is a usual one. s->none: the fd is surely no flow, and nothing
- * comes of a call on it that did not fail. */
+/* The flow that the current process' fd is now, if it is a usual one; else s->none tells whether anything can come of a
+ * call on it. */
 static __noinline struct probe_flow_state *usual_flow(struct payload_scratch *s, u32 fd, bool typed)
 {
 	const u32 not = FLOW_DGRAM | FLOW_FILE | FLOW_SOURCE, all = FLOW_TOLD | FLOW_ADDRESSED;
@@ -75,19 +80,21 @@ static __noinline struct probe_flow_state *usual_flow(struct payload_scratch *s,
 	struct probe_flow_state *flow;
 	struct opened_file o;
 
-	s->none = false;
+	s->none = NONE_NOT;
 	look_at_file(&o, fd, typed);
 	if (!o.file)
 		return NULL;
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow) {
-		s->none = files == FILES_NONE && (o.mode & S_IFMT) != S_IFSOCK;
+		if (files == FILES_NONE && (o.mode & S_IFMT) != S_IFSOCK)
+			s->none = NONE_UNLESS_FAILED;
 		return NULL;
 	}
-	if ((flow->flags & (not | all)) != all || !is_wanted(flow) || flow->file != o.file ||
-	    flow->inode != o.inode_number)
+	if (flow->file != o.file || flow->inode != o.inode_number)
 		return NULL;
-	return flow;
+	if (flow->flags & FLOW_UNWANTED)
+		s->none = NONE_EVER;
+	return (flow->flags & (not | all)) == all && is_wanted(flow) ? flow : NULL;
 }
 
 static __noinline bool has_flow(s32 fd)
