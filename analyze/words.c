@@ -51,10 +51,14 @@ const char *words_kind(uint32_t kind)
 const char *words_process(char out[static WORDS_PROCESS_MAX], const struct player_process *process)
 {
 	char *name = text_escape_string(*process->exe ? text_base(process->exe) : process->comm);
+	char pid[TEXT_NUMBER_MAX];
 
 	text_cut(name, 64);
-	snprintf(out, WORDS_PROCESS_MAX, "%.64s[%" PRIu32 "]", *name ? name : "?", process->pid);
+	strcpy(out, *name ? name : "?");
 	free(name);
+	strcat(out, "[");
+	strcat(out, text_number(pid, process->pid));
+	strcat(out, "]");
 	return out;
 }
 
