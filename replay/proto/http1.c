@@ -926,6 +926,7 @@ static void *http1_open(const struct proto_flow *flow, const struct proto_sink *
 	h->flow = *flow;
 	h->sink = *sink;
 	h->bodies.decode = sink->content;
+	h->bodies.digest = sink->digests;
 	h->end = &h->first;
 	h->half[0].flow = h->half[1].flow = h;
 	return h;
