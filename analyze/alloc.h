@@ -30,5 +30,7 @@ struct alloc_string {
 	size_t len, room;
 };
 void alloc_string_add(struct alloc_string *string, const char *bytes, size_t len);
+/* Makes room for so many bytes and the NUL behind them. */
+void alloc_string_reserve(struct alloc_string *string, size_t len);
 
 #endif

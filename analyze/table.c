@@ -19,61 +19,61 @@ void table_start(struct table *table, FILE *out, const struct table_column *colu
 		table->width[i] = strlen(columns[i].name);
 }
 
-static void put(struct alloc_string *line, const char *text)
+/* These put something at `out`, and tell where it ends. */
+
+static char *put(char *out, const char *text, size_t len)
 {
-	alloc_string_add(line, text, strlen(text));
+	memcpy(out, text, len);
+	return out + len;
 }
 
-static void put_spaces(struct alloc_string *line, size_t n)
+static char *put_spaces(char *out, size_t n)
 {
-	static const char spaces[] = "                ";
-
-	for (; n >= sizeof spaces; n -= sizeof spaces - 1)
-		put(line, spaces);
-	alloc_string_add(line, spaces, n);
+	memset(out, ' ', n);
+	return out + n;
 }
 
-/* At most `room` columns of the text, which is that wide; what was cut shows as "...". */
-static void put_cut(struct alloc_string *line, const char *text, size_t width, size_t room)
+/* At most `room` columns of the text, more than which it is wide; what was cut shows as "...". */
+static char *put_cut(char *out, const char *text, size_t room)
 {
 	size_t keep = room > 3 ? room - 3 : 0, n = 0, end;
 
-	if (width <= room) {
-		put(line, text);
-		return;
-	}
 	for (end = 0; text[end]; end++)
 		if ((text[end] & 0xc0) != 0x80 && n++ == keep)
 			break;
-	alloc_string_add(line, text, end);
-	put(line, "...");
+	return put(put(out, text, end), "...", 3);
 }
 
 static void put_row(struct table *t, const char *cells)
 {
-	struct alloc_string *line = &t->line;
-	size_t used = 0;
+	size_t used = 0, most = 0;
+	const char *cell = cells;
+	char *out;
 
-	line->len = 0;
-	for (size_t i = 0; i < t->n_columns; i++, cells += strlen(cells) + 1) {
+	for (size_t i = 0; i < t->n_columns; i++, cell += strlen(cell) + 1)
+		most += 2 + t->width[i];
+	t->line.len = 0;
+	alloc_string_reserve(&t->line, (size_t)(cell - cells) + most + 4);
+	out = t->line.text;
+	for (size_t i = 0; i < t->n_columns; i++) {
 		size_t width = text_width(cells), pad = width < t->width[i] ? t->width[i] - width : 0;
-		bool last = i + 1 == t->n_columns;
+		size_t len = strlen(cells), room;
+		bool last = i + 1 == t->n_columns, right = t->columns[i].right;
 
 		if (i)
-			put_spaces(line, 2);
+			out = put_spaces(out, 2);
 		used += i ? 2 : 0;
-		if (t->columns[i].right)
-			put_spaces(line, pad);
-		if (last && t->limit && !t->columns[i].right)
-			put_cut(line, cells, width, used + 16 < t->limit ? t->limit - used : 16);
-		else
-			put(line, cells);
-		if (!last && !t->columns[i].right)
-			put_spaces(line, pad);
+		room = used + 16 < t->limit ? t->limit - used : 16;
+		if (right)
+			out = put_spaces(out, pad);
+		out = last && t->limit && !right && width > room ? put_cut(out, cells, room) : put(out, cells, len);
+		if (!last && !right)
+			out = put_spaces(out, pad);
 		used += width + pad;
+		cells += len + 1;
 	}
-	put(line, "\n");
-	fwrite(line->text, 1, line->len, t->out);
+	*out++ = '\n';
+	fwrite(t->line.text, 1, (size_t)(out - t->line.text), t->out);
 }
 
 static void put_line(struct table *t, const struct table_line *line)

@@ -212,9 +212,9 @@ const char *text_address(char out[static TEXT_ADDRESS_MAX], const struct fdtape_
 	return NULL;
 }
 
-/* Does it stay as it is? Nearly always. */
-static bool is_plain(const uint8_t *p, size_t len)
+bool text_is_plain(const void *bytes, size_t len)
 {
+	const uint8_t *p = bytes;
 	size_t plain = 0;
 
 	while (plain < len && p[plain] >= 0x20 && p[plain] < 0x7f && p[plain] != '\\')
@@ -227,7 +227,7 @@ char *text_escape(const void *bytes, size_t len)
 	struct alloc_text escaped;
 	char *text;
 
-	if (is_plain(bytes, len)) {
+	if (text_is_plain(bytes, len)) {
 		text = alloc_new(len + 1, 1);
 		memcpy(text, bytes, len);
 		return text;
@@ -247,7 +247,7 @@ void text_add_escaped(struct alloc_string *to, const char *string)
 	size_t len = strlen(string);
 	char *escaped;
 
-	if (is_plain((const uint8_t *)string, len)) {
+	if (text_is_plain(string, len)) {
 		alloc_string_add(to, string, len);
 		return;
 	}

@@ -6,6 +6,7 @@
  * Values as people read them: sizes, times, addresses, and bytes of a tape made safe. The same on every machine:
  * nothing here asks the C library for a locale, a time zone or the shape of an address.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,8 @@ const char *text_address(char out[static TEXT_ADDRESS_MAX], const struct fdtape_
  * doubled. The result is valid UTF-8 without control characters and belongs to the caller. */
 char *text_escape(const void *bytes, size_t len);
 char *text_escape_string(const char *string);
+/* Would it stay as it is? Nearly always. */
+bool text_is_plain(const void *bytes, size_t len);
 void text_add_escaped(struct alloc_string *to, const char *string);
 /* Ends the text after at most `max` bytes, without parting a character. */
 void text_cut(char *text, size_t max);
