@@ -7,6 +7,10 @@
 
 #include "analyze/say.h"
 
+enum {
+	STRING_USUAL = 128, /* bytes: most are no longer */
+};
+
 static void *check(void *memory)
 {
 	if (!memory)
@@ -47,4 +51,20 @@ void alloc_text_begin(struct alloc_text *text)
 char *alloc_text_end(struct alloc_text *text)
 {
 	return check(fclose(text->out) == 0 ? text->text : NULL);
+}
+
+void alloc_string_reserve(struct alloc_string *string, size_t len)
+{
+	size_t need = string->len + len + 1;
+
+	if (need > string->room)
+		string->text = alloc_grow(string->text, &string->room, need < STRING_USUAL ? STRING_USUAL : need, 1);
+}
+
+void alloc_string_add(struct alloc_string *string, const char *bytes, size_t len)
+{
+	alloc_string_reserve(string, len);
+	memcpy(string->text + string->len, bytes, len);
+	string->len += len;
+	string->text[string->len] = '\0';
 }

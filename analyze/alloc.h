@@ -24,4 +24,13 @@ struct alloc_text {
 void alloc_text_begin(struct alloc_text *text);
 char *alloc_text_end(struct alloc_text *text);
 
+/* A text that grows at its end, for those that are made so often that a stream would cost too much. All zero: empty. */
+struct alloc_string {
+	char *text; /* NUL-terminated once something was added; the caller's */
+	size_t len, room;
+};
+void alloc_string_add(struct alloc_string *string, const char *bytes, size_t len);
+/* Makes room for so many bytes and the NUL behind them. */
+void alloc_string_reserve(struct alloc_string *string, size_t len);
+
 #endif

@@ -20,46 +20,54 @@ const struct table_column http_row_wide_columns[HTTP_ROW_WIDE_COLUMNS] = {
         {"BODY", true},        {"TOTAL", true}, {"SENT", true},     {"TTFB", true},  {"REQUEST", false},
 };
 
-static void put_target(FILE *out, const struct http_exchange *x)
+static void put(struct alloc_string *to, const char *text)
+{
+	alloc_string_add(to, text, strlen(text));
+}
+
+static void put_target(struct alloc_string *to, const struct http_exchange *x)
 {
 	if (x->method) {
-		cli_put_string(out, x->method);
-		fputc(' ', out);
+		text_add_escaped(to, x->method);
+		put(to, " ");
 		if (x->authority && x->target && *x->target == '/')
-			cli_put_string(out, x->authority);
+			text_add_escaped(to, x->authority);
 		if (x->target)
-			cli_put_string(out, x->target);
+			text_add_escaped(to, x->target);
 	} else {
-		fputs(x->request.seen ? "(request not decoded)" : "(request not seen)", out);
+		put(to, x->request.seen ? "(request not decoded)" : "(request not seen)");
 	}
 }
 
 char *http_target_text(const struct http_exchange *x)
 {
-	struct alloc_text text;
+	struct alloc_string text = {0};
 
-	alloc_text_begin(&text);
-	put_target(text.out, x);
-	return alloc_text_end(&text);
+	put_target(&text, x);
+	return text.text;
 }
 
 char *http_request_text(const struct http_exchange *x)
 {
-	struct alloc_text text;
-	FILE *out;
+	struct alloc_string text = {0};
+	char number[TEXT_NUMBER_MAX];
 
-	alloc_text_begin(&text);
-	out = text.out;
-	if (x->reset)
-		fprintf(out, "(reset %s) ", x->reset);
-	else if (!x->complete)
-		fputs("(incomplete) ", out);
+	if (x->reset) {
+		put(&text, "(reset ");
+		put(&text, x->reset);
+		put(&text, ") ");
+	} else if (!x->complete) {
+		put(&text, "(incomplete) ");
+	}
 	if (x->pushed)
-		fputs("(pushed) ", out);
-	if (x->grpc && x->grpc_status >= 0)
-		fprintf(out, "(gRPC %d) ", x->grpc_status);
-	put_target(out, x);
-	return alloc_text_end(&text);
+		put(&text, "(pushed) ");
+	if (x->grpc && x->grpc_status >= 0) {
+		put(&text, "(gRPC ");
+		put(&text, text_number(number, (uint64_t)x->grpc_status));
+		put(&text, ") ");
+	}
+	put_target(&text, x);
+	return text.text;
 }
 
 /* What --verbose adds below a row; NULL: nothing. */
@@ -86,8 +94,10 @@ struct table_row *http_row(const struct player_flow *flow, const struct http_exc
 	char text[TEXT_SIZE_MAX], *request = http_request_text(x);
 
 	message_row_begin(row, flow, message_role(flow, x->dir), x->start);
-	if (x->status)
-		table_row_addf(row, "%d", x->status);
+	if (x->status > 0)
+		table_row_add(row, text_number(text, (uint64_t)x->status));
+	else if (x->status)
+		table_row_addf(row, "%d", x->status); /* HTTP/2 may say anything */
 	else
 		table_row_add(row, x->response.seen ? "?" : "none");
 	table_row_add(row, x->response.seen ? text_size(text, x->response.body_bytes) : "-");

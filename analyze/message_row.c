@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "analyze/message_row.h"
 
-#include <inttypes.h>
-
 #include "analyze/text.h"
 #include "analyze/words.h"
 
@@ -17,8 +15,11 @@ void message_row_begin(struct table_row *row, const struct player_flow *flow, ui
 {
 	char text[WORDS_PROCESS_MAX];
 
-	table_row_addf(row, "%.12s", wall ? text_clock(text, wall) : "-");
-	table_row_addf(row, "%" PRIu64, flow->number);
+	if (wall)
+		text_clock(text, wall);
+	text[TEXT_CLOCK_MS] = '\0';
+	table_row_add(row, wall ? text : "-");
+	table_row_add(row, text_number(text, flow->number));
 	table_row_add(row, words_process(text, flow->process));
 	table_row_add(row, role == FDTAPE_ROLE_UNKNOWN ? "-" : words_role(role));
 }

@@ -8,6 +8,10 @@
 #include "analyze/alloc.h"
 #include "analyze/text.h"
 
+enum {
+	SPARE_ROOM = 64 << 10, /* more room than this is not kept */
+};
+
 void table_start(struct table *table, FILE *out, const struct table_column *columns, size_t n, size_t limit)
 {
 	*table = (struct table){.out = out, .columns = columns, .n_columns = n, .limit = limit};
@@ -15,54 +19,64 @@ void table_start(struct table *table, FILE *out, const struct table_column *colu
 		table->width[i] = strlen(columns[i].name);
 }
 
-static void put_spaces(FILE *out, size_t n)
+/* These put something at `out`, and tell where it ends. */
+
+static char *put(char *out, const char *text, size_t len)
 {
-	while (n--)
-		fputc(' ', out);
+	memcpy(out, text, len);
+	return out + len;
 }
 
-/* At most `room` columns of the text; what was cut shows as "...". */
-static void put_cut(FILE *out, const char *text, size_t room)
+static char *put_spaces(char *out, size_t n)
 {
-	size_t keep = room > 3 ? room - 3 : 0, n = 0;
+	memset(out, ' ', n);
+	return out + n;
+}
 
-	if (text_width(text) <= room) {
-		fputs(text, out);
-		return;
-	}
-	for (; *text; text++) {
-		if ((*text & 0xc0) != 0x80 && n++ == keep)
+/* At most `room` columns of the text, more than which it is wide; what was cut shows as "...". */
+static char *put_cut(char *out, const char *text, size_t room)
+{
+	size_t keep = room > 3 ? room - 3 : 0, n = 0, end;
+
+	for (end = 0; text[end]; end++)
+		if ((text[end] & 0xc0) != 0x80 && n++ == keep)
 			break;
-		fputc(*text, out);
-	}
-	fputs("...", out);
+	return put(put(out, text, end), "...", 3);
 }
 
-static void put_row(const struct table *t, const char *cells)
+static void put_row(struct table *t, const char *cells)
 {
-	size_t used = 0;
+	size_t used = 0, most = 0;
+	const char *cell = cells;
+	char *out;
 
-	for (size_t i = 0; i < t->n_columns; i++, cells += strlen(cells) + 1) {
+	for (size_t i = 0; i < t->n_columns; i++, cell += strlen(cell) + 1)
+		most += 2 + t->width[i];
+	t->line.len = 0;
+	alloc_string_reserve(&t->line, (size_t)(cell - cells) + most + 4);
+	out = t->line.text;
+	for (size_t i = 0; i < t->n_columns; i++) {
 		size_t width = text_width(cells), pad = width < t->width[i] ? t->width[i] - width : 0;
-		bool last = i + 1 == t->n_columns;
+		size_t len = strlen(cells), room;
+		bool last = i + 1 == t->n_columns, right = t->columns[i].right;
 
 		if (i)
-			fputs("  ", t->out);
+			out = put_spaces(out, 2);
 		used += i ? 2 : 0;
-		if (t->columns[i].right)
-			put_spaces(t->out, pad);
-		if (last && t->limit && !t->columns[i].right)
-			put_cut(t->out, cells, used + 16 < t->limit ? t->limit - used : 16);
-		else
-			fputs(cells, t->out);
-		if (!last && !t->columns[i].right)
-			put_spaces(t->out, pad);
+		room = used + 16 < t->limit ? t->limit - used : 16;
+		if (right)
+			out = put_spaces(out, pad);
+		out = last && t->limit && !right && width > room ? put_cut(out, cells, room) : put(out, cells, len);
+		if (!last && !right)
+			out = put_spaces(out, pad);
 		used += width + pad;
+		cells += len + 1;
 	}
-	fputc('\n', t->out);
+	*out++ = '\n';
+	fwrite(t->line.text, 1, (size_t)(out - t->line.text), t->out);
 }
 
-static void put_line(const struct table *t, const struct table_line *line)
+static void put_line(struct table *t, const struct table_line *line)
 {
 	if (line->note)
 		fprintf(t->out, "%s\n", line->text);
@@ -88,58 +102,63 @@ static void flush(struct table *t)
 	t->flushed = true;
 }
 
-/* Takes over the text. */
-static void add_line(struct table *t, char *text, bool note)
+/* Keeps the line until the widths are known, and takes over the text. False: they are; it is the caller's to show. */
+static bool hold_line(struct table *t, char *text, bool note)
 {
-	struct table_line line = {.text = text, .note = note};
-
-	if (t->flushed) {
-		put_line(t, &line);
-		free(text);
-		return;
-	}
+	if (t->flushed)
+		return false;
 	t->held = alloc_grow(t->held, &t->held_room, t->n_held + 1, sizeof *t->held);
-	t->held[t->n_held++] = line;
+	t->held[t->n_held++] = (struct table_line){.text = text, .note = note};
 	if (!note)
 		for (size_t i = 0; i < t->n_columns; i++, text += strlen(text) + 1)
 			if (text_width(text) > t->width[i])
 				t->width[i] = text_width(text);
 	if (t->n_held == TABLE_HOLD)
 		flush(t);
+	return true;
 }
 
 void table_cell(struct table *t, const char *text)
 {
-	size_t len;
+	struct table_row *row = t->row ? t->row : table_row_new();
 
-	if (!text || !*text)
-		text = "-";
-	len = strlen(text) + 1;
-	t->row = alloc_grow(t->row, &t->row_room, t->row_len + len, 1);
-	memcpy(t->row + t->row_len, text, len);
-	t->row_len += len;
-	if (++t->row_cells < t->n_columns)
+	t->row = row;
+	table_row_add(row, text);
+	if (row->n < t->n_columns)
 		return;
-	text = t->row;
 	t->row = NULL;
-	t->row_len = t->row_room = t->row_cells = 0;
-	add_line(t, (char *)text, false);
+	table_row(t, row);
 }
 
 void table_note(struct table *t, const char *text)
 {
-	add_line(t, alloc_copy(text), true);
+	if (t->flushed)
+		put_line(t, &(struct table_line){.text = (char *)text, .note = true});
+	else
+		hold_line(t, alloc_copy(text), true);
 }
+
+/* ---- rows ------------------------------------------------------------------------------------------------------- */
+
+/* A view makes a row for each of a million messages and shows it at once: its memory is kept for the next one. */
+static struct table_row *spare;
 
 struct table_row *table_row_new(void)
 {
-	return alloc_new(1, sizeof(struct table_row));
+	struct table_row *row = spare ? spare : alloc_new(1, sizeof *row);
+
+	spare = NULL;
+	return row;
 }
 
 void table_row_add(struct table_row *row, const char *text)
 {
-	if (row->n < TABLE_COLUMNS)
-		row->cells[row->n++] = alloc_copy(text ? text : "");
+	if (row->n == TABLE_COLUMNS)
+		return;
+	if (!text || !*text)
+		text = "-";
+	alloc_string_add(&row->cells, text, strlen(text) + 1);
+	row->n++;
 }
 
 void table_row_addf(struct table_row *row, const char *format, ...)
@@ -157,18 +176,27 @@ void table_row_free(struct table_row *row)
 {
 	if (!row)
 		return;
-	for (size_t i = 0; i < row->n; i++)
-		free(row->cells[i]);
 	free(row->note);
+	row->note = NULL;
+	if (!spare && row->cells.room <= SPARE_ROOM) {
+		row->n = row->cells.len = 0;
+		spare = row;
+		return;
+	}
+	free(row->cells.text);
 	free(row);
 }
 
-void table_row(struct table *table, struct table_row *row)
+void table_row(struct table *t, struct table_row *row)
 {
-	for (size_t i = 0; i < row->n; i++)
-		table_cell(table, row->cells[i]);
+	while (row->n < t->n_columns)
+		table_row_add(row, "-");
+	if (hold_line(t, row->cells.text, false))
+		row->cells = (struct alloc_string){0};
+	else
+		put_row(t, row->cells.text);
 	if (row->note)
-		table_note(table, row->note);
+		table_note(t, row->note);
 	table_row_free(row);
 }
 
@@ -177,7 +205,9 @@ void table_end(struct table *t)
 	if (!t->flushed && t->n_held)
 		flush(t);
 	free(t->held);
-	free(t->row);
+	free(t->line.text);
+	table_row_free(t->row);
 	t->held = NULL;
+	t->line = (struct alloc_string){0};
 	t->row = NULL;
 }

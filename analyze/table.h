@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "analyze/alloc.h"
+
 enum {
 	TABLE_COLUMNS = 16,
 	TABLE_HOLD = 1000,
@@ -32,8 +34,8 @@ struct table {
 		bool note;
 	} * held;
 	size_t n_held, held_room;
-	char *row; /* cells so far */
-	size_t row_len, row_room, row_cells;
+	struct table_row *row;    /* cells so far; NULL: none */
+	struct alloc_string line; /* the last one that was shown; its room is used again */
 	bool flushed;
 };
 
@@ -45,12 +47,13 @@ void table_note(struct table *table, const char *text);
 
 /* A row that is made now and shown later. */
 struct table_row {
-	char *cells[TABLE_COLUMNS];
+	struct alloc_string cells; /* each NUL-terminated */
 	size_t n;
 	char *note; /* stands below it; NULL: none */
 };
 
 struct table_row *table_row_new(void);
+/* The next cell, as table_cell() takes it. */
 void table_row_add(struct table_row *row, const char *text);
 __attribute__((format(printf, 2, 3))) void table_row_addf(struct table_row *row, const char *format, ...);
 void table_row_free(struct table_row *row);

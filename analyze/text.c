@@ -11,16 +11,42 @@
 
 #define SECOND 1000000000u
 
+/* The number with as many digits; its end. */
+static char *put_digits(char *out, unsigned number, size_t digits)
+{
+	for (size_t i = digits; i-- > 0; number /= 10)
+		out[i] = (char)('0' + number % 10);
+	return out + digits;
+}
+
+static char *put_number(char *out, uint64_t number)
+{
+	size_t digits = 1;
+
+	for (uint64_t left = number; left >= 10; left /= 10)
+		digits++;
+	for (size_t i = digits; i-- > 0; number /= 10)
+		out[i] = (char)('0' + number % 10);
+	return out + digits;
+}
+
+const char *text_number(char out[static TEXT_NUMBER_MAX], uint64_t n)
+{
+	*put_number(out, n) = '\0';
+	return out;
+}
+
 const char *text_size(char out[static TEXT_SIZE_MAX], uint64_t bytes)
 {
 	static const char units[] = "KMGTPE";
 	unsigned unit = 0;
 	uint64_t tenths;
+	char *end;
 
 	if (!bytes)
 		return strcpy(out, "0");
 	if (bytes < 1024) {
-		snprintf(out, TEXT_SIZE_MAX, "%" PRIu64 " B", bytes);
+		strcpy(put_number(out, bytes), " B");
 		return out;
 	}
 	while (unit < 5 && bytes >> (10 * (unit + 2)))
@@ -28,19 +54,25 @@ const char *text_size(char out[static TEXT_SIZE_MAX], uint64_t bytes)
 	/* Rounded to the nearest in integers: floating point is not the same everywhere. */
 	tenths = (bytes >> (10 * (unit + 1))) * 10;
 	tenths += ((bytes >> (10 * unit)) % 1024 * 10 + 512) / 1024;
-	if (tenths < 100)
-		snprintf(out, TEXT_SIZE_MAX, "%u.%u %ciB", (unsigned)(tenths / 10), (unsigned)(tenths % 10),
-		         units[unit]);
-	else
-		snprintf(out, TEXT_SIZE_MAX, "%u %ciB", (unsigned)((tenths + 5) / 10), units[unit]);
+	if (tenths < 100) {
+		end = put_number(out, tenths / 10);
+		*end++ = '.';
+		end = put_number(end, tenths % 10);
+	} else {
+		end = put_number(out, (tenths + 5) / 10);
+	}
+	*end++ = ' ';
+	*end++ = units[unit];
+	strcpy(end, "iB");
 	return out;
 }
 
 const char *text_duration(char out[static TEXT_DURATION_MAX], uint64_t ns)
 {
-	static const char *const units[] = {"ns", "us", "ms", "s"};
+	static const char *const units[] = {" ns", " us", " ms", " s"};
 	uint64_t seconds = ns / SECOND, scale = 1;
 	unsigned unit = 0;
+	char *end;
 
 	if (!ns)
 		return strcpy(out, "0");
@@ -54,25 +86,15 @@ const char *text_duration(char out[static TEXT_DURATION_MAX], uint64_t ns)
 	}
 	for (; unit < 3 && ns / scale >= 1000; unit++)
 		scale *= 1000;
-	if (!unit)
-		snprintf(out, TEXT_DURATION_MAX, "%u ns", (unsigned)ns);
-	else if (ns / scale < 10)
-		snprintf(out, TEXT_DURATION_MAX, "%u.%02u %s", (unsigned)(ns / scale),
-		         (unsigned)(ns % scale / (scale / 100)), units[unit]);
-	else if (ns / scale < 100)
-		snprintf(out, TEXT_DURATION_MAX, "%u.%u %s", (unsigned)(ns / scale),
-		         (unsigned)(ns % scale / (scale / 10)), units[unit]);
-	else
-		snprintf(out, TEXT_DURATION_MAX, "%u %s", (unsigned)(ns / scale), units[unit]);
-	return out;
-}
+	end = put_number(out, ns / scale);
+	if (unit && ns / scale < 100) { /* three digits in all */
+		size_t digits = ns / scale < 10 ? 2 : 1;
 
-/* The number with as many digits; its end. */
-static char *put_digits(char *out, unsigned number, size_t digits)
-{
-	for (size_t i = digits; i-- > 0; number /= 10)
-		out[i] = (char)('0' + number % 10);
-	return out + digits;
+		*end++ = '.';
+		end = put_digits(end, (unsigned)(ns % scale / (scale / (digits == 2 ? 100 : 10))), digits);
+	}
+	strcpy(end, units[unit]);
+	return out;
 }
 
 const char *text_date(char out[static TEXT_TIME_MAX], uint64_t wall)
@@ -96,20 +118,28 @@ const char *text_date(char out[static TEXT_TIME_MAX], uint64_t wall)
 	return text;
 }
 
-const char *text_time(char out[static TEXT_TIME_MAX], uint64_t wall)
+/* The time of day to the second, and the point behind it. */
+static char *put_clock(char *out, uint64_t wall)
 {
 	unsigned second = (unsigned)(wall / SECOND % 86400);
-	char *text = out;
 
-	text_date(out, wall);
-	out += strlen(out);
-	*out++ = 'T';
 	out = put_digits(out, second / 3600, 2);
 	*out++ = ':';
 	out = put_digits(out, second / 60 % 60, 2);
 	*out++ = ':';
 	out = put_digits(out, second % 60, 2);
 	*out++ = '.';
+	return out;
+}
+
+const char *text_time(char out[static TEXT_TIME_MAX], uint64_t wall)
+{
+	char *text = out;
+
+	text_date(out, wall);
+	out += strlen(out);
+	*out++ = 'T';
+	out = put_clock(out, wall);
 	out = put_digits(out, (unsigned)(wall % SECOND), 9);
 	memcpy(out, "Z", 2);
 	return text;
@@ -117,19 +147,13 @@ const char *text_time(char out[static TEXT_TIME_MAX], uint64_t wall)
 
 const char *text_clock(char out[static TEXT_CLOCK_MAX], uint64_t wall)
 {
-	unsigned second = (unsigned)(wall / SECOND % 86400);
-
-	snprintf(out, TEXT_CLOCK_MAX, "%02u:%02u:%02u.%06u", second / 3600, second / 60 % 60, second % 60,
-	         (unsigned)(wall % SECOND / 1000));
+	*put_digits(put_clock(out, wall), (unsigned)(wall % SECOND / 1000), 6) = '\0';
 	return out;
 }
 
 const char *text_count(char out[static TEXT_NUMBER_MAX], uint64_t n)
 {
-	if (!n)
-		return strcpy(out, "-");
-	snprintf(out, TEXT_NUMBER_MAX, "%" PRIu64, n);
-	return out;
+	return n ? text_number(out, n) : strcpy(out, "-");
 }
 
 /* RFC 5952: lower case, no leading zeros, the first of the longest runs of two or more zero groups as "::". */
@@ -188,16 +212,22 @@ const char *text_address(char out[static TEXT_ADDRESS_MAX], const struct fdtape_
 	return NULL;
 }
 
-char *text_escape(const void *bytes, size_t len)
+bool text_is_plain(const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
-	struct alloc_text escaped;
 	size_t plain = 0;
-	char *text;
 
 	while (plain < len && p[plain] >= 0x20 && p[plain] < 0x7f && p[plain] != '\\')
 		plain++;
-	if (plain == len) { /* nearly always */
+	return plain == len;
+}
+
+char *text_escape(const void *bytes, size_t len)
+{
+	struct alloc_text escaped;
+	char *text;
+
+	if (text_is_plain(bytes, len)) {
 		text = alloc_new(len + 1, 1);
 		memcpy(text, bytes, len);
 		return text;
@@ -210,6 +240,20 @@ char *text_escape(const void *bytes, size_t len)
 char *text_escape_string(const char *string)
 {
 	return text_escape(string, strlen(string));
+}
+
+void text_add_escaped(struct alloc_string *to, const char *string)
+{
+	size_t len = strlen(string);
+	char *escaped;
+
+	if (text_is_plain(string, len)) {
+		alloc_string_add(to, string, len);
+		return;
+	}
+	escaped = text_escape(string, len);
+	alloc_string_add(to, escaped, strlen(escaped));
+	free(escaped);
 }
 
 void text_cut(char *text, size_t max)

@@ -6,16 +6,20 @@
  * Values as people read them: sizes, times, addresses, and bytes of a tape made safe. The same on every machine:
  * nothing here asks the C library for a locale, a time zone or the shape of an address.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <fdtape/types.h>
+
+#include "analyze/alloc.h"
 
 enum {
 	TEXT_SIZE_MAX = 24,
 	TEXT_DURATION_MAX = 32,
 	TEXT_TIME_MAX = 48,
 	TEXT_CLOCK_MAX = 24,
+	TEXT_CLOCK_MS = 12, /* of text_clock(): as far as the milliseconds */
 	TEXT_ADDRESS_MAX = 4 * FDTAPE_ADDRESS_MAX + 16,
 	TEXT_NUMBER_MAX = 24,
 };
@@ -30,6 +34,7 @@ const char *text_time(char out[static TEXT_TIME_MAX], uint64_t wall);
 const char *text_clock(char out[static TEXT_CLOCK_MAX], uint64_t wall);
 /* The day alone: "2026-11-21". */
 const char *text_date(char out[static TEXT_TIME_MAX], uint64_t wall);
+const char *text_number(char out[static TEXT_NUMBER_MAX], uint64_t n);
 /* A number, "-" for 0. */
 const char *text_count(char out[static TEXT_NUMBER_MAX], uint64_t n);
 
@@ -41,6 +46,9 @@ const char *text_address(char out[static TEXT_ADDRESS_MAX], const struct fdtape_
  * doubled. The result is valid UTF-8 without control characters and belongs to the caller. */
 char *text_escape(const void *bytes, size_t len);
 char *text_escape_string(const char *string);
+/* Would it stay as it is? Nearly always. */
+bool text_is_plain(const void *bytes, size_t len);
+void text_add_escaped(struct alloc_string *to, const char *string);
 /* Ends the text after at most `max` bytes, without parting a character. */
 void text_cut(char *text, size_t max);
 /* As many columns of a terminal as it takes; `text` is text_escape()'s. */

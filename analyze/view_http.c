@@ -29,7 +29,8 @@ static int on_http(void *context, struct player_flow *flow, const struct http_ex
 int view_http(struct options *options)
 {
 	struct http view = {.requests = 0};
-	const struct player_sink sink = {.http = on_http, .http_content = options->json || options->verbose};
+	const struct player_sink sink = {
+	        .http = on_http, .http_content = options->json || options->verbose, .http_digests = options->json};
 	int status;
 
 	if (options->tree)

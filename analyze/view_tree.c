@@ -439,7 +439,8 @@ int view_tree(struct options *options)
 	                                 .flow_closed = on_flow_closed,
 	                                 .call = on_call,
 	                                 .http = on_http,
-	                                 .http_content = options->json};
+	                                 .http_content = options->json,
+	                                 .http_digests = true};
 	struct tree t = {.requests = 0};
 	int status;
 

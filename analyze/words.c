@@ -10,6 +10,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+enum {
+	NAME_MAX_SHOWN = 64, /* bytes of a program's name */
+};
+
 const char *words_proto(uint32_t proto)
 {
 	static const char *const names[] = {
@@ -50,11 +54,18 @@ const char *words_kind(uint32_t kind)
 
 const char *words_process(char out[static WORDS_PROCESS_MAX], const struct player_process *process)
 {
-	char *name = text_escape_string(*process->exe ? text_base(process->exe) : process->comm);
+	const char *name = *process->exe ? text_base(process->exe) : process->comm;
+	char pid[TEXT_NUMBER_MAX], *escaped = NULL;
 
-	text_cut(name, 64);
-	snprintf(out, WORDS_PROCESS_MAX, "%.64s[%" PRIu32 "]", *name ? name : "?", process->pid);
-	free(name);
+	if (strlen(name) > NAME_MAX_SHOWN || !text_is_plain(name, strlen(name))) {
+		name = escaped = text_escape_string(name);
+		text_cut(escaped, NAME_MAX_SHOWN);
+	}
+	strcpy(out, *name ? name : "?");
+	strcat(out, "[");
+	strcat(out, text_number(pid, process->pid));
+	strcat(out, "]");
+	free(escaped);
 	return out;
 }
 

@@ -143,7 +143,8 @@ static int feed_protos(struct flow *flow, int dir, const uint8_t *data, uint64_t
 		                               .websocket = sink->websocket ? on_websocket : NULL,
 		                               .sql = sink->sql ? on_sql : NULL,
 		                               .dns = sink->dns || sink->protocol ? on_dns : NULL,
-		                               .content = sink->http_content};
+		                               .content = sink->http_content,
+		                               .digests = sink->http_digests};
 
 		if (!own.http && !own.websocket && !own.sql && !own.dns && !sink->protocol)
 			return 0;

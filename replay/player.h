@@ -116,6 +116,7 @@ struct player_sink {
 	/* A request with its response, when both are complete or can't become it any more. */
 	int (*http)(void *context, struct player_flow *flow, const struct http_exchange *exchange);
 	bool http_content; /* its bodies are to be decoded as well, which costs more than all else of HTTP */
+	bool http_digests; /* http_message.body_sha256 is wanted */
 	/* A WebSocket message; a command to a database with its answer; a DNS query with its response. */
 	int (*websocket)(void *context, struct player_flow *flow, const struct websocket_message *message);
 	int (*sql)(void *context, struct player_flow *flow, const struct sql_command *command);

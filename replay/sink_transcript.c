@@ -283,6 +283,7 @@ void sink_transcript_init(struct sink_transcript *transcript, FILE *out, struct 
 	sink->call = on_call;
 	sink->plain = on_plain;
 	sink->http = on_http;
+	sink->http_digests = true;
 	sink->item = on_item;
 	sink->damage = on_damage;
 }

@@ -5,11 +5,14 @@ fdtape-record records one nginx worker, which answers h2load's requests with 1 K
 connections in TLS. Then take turns, on one core:
 
   read    tests/bench_read: libfdtape gives every event, every byte of payload is added up, and nothing else is done
-  http    fdtape-analyze http --json --jobs 1 TAPE >/dev/null
-  jobs    the same with the default of --jobs, on all cores
+  http    fdtape-analyze http --jobs 1 TAPE >/dev/null: the text form, a line for each request
+  json    the same with --json: all headers and the SHA-256 of each body besides
+  jobs, json jobs  both with the default of --jobs, on all cores
   tshark  tshark -Y http -T fields -e ... on what `fdtape-analyze pcapng` exported, keys included: method, path, status,
           length and time. It is slow: unless --whole is given, it reads the beginning of the capture only, and its time
           is scaled by the requests that it listed.
+
+What tshark is asked for is what the text form lists, so the bars are held to that; the figures of JSON are told beside.
 
 Each of them must have found the requests that h2load counted; tshark those of what it read. Times are processor time,
 user and system, and elapsed. Needs root for the recorder, nginx, h2load, openssl, tshark; takes 5 GiB below $TMPDIR
@@ -152,14 +155,21 @@ def tshark(work, packets, core):
 
 
 def check_count(tape, requests):
-    """The view lists each request with its answer, once."""
+    """Both forms list each request with its answer, once."""
+    listed = found = 0
+    with subprocess.Popen([ANALYZE, "http", tape], stdout=subprocess.PIPE) as process:
+        for line in process.stdout:
+            listed += line.endswith(b"/1k.txt\n")
+            found += b"  server   200  1.0 KiB  " in line
+    if listed != requests or found != requests:
+        sys.exit(f"http listed {listed} requests, {found} of them answered; h2load made {requests}")
     listed = found = 0
     with subprocess.Popen([ANALYZE, "http", "--json", tape], stdout=subprocess.PIPE) as process:
         for line in process.stdout:
             listed += 1
             found += b'"status":200,' in line and b'"complete":true' in line and b'"response_body_bytes":1024' in line
     if listed != requests or found != requests:
-        sys.exit(f"http listed {listed} requests, {found} of them whole; h2load made {requests}")
+        sys.exit(f"http --json listed {listed} requests, {found} of them whole; h2load made {requests}")
 
 
 # ---- figures --------------------------------------------------------------------------------------------------------
@@ -214,26 +224,38 @@ def bench(work, arguments):
         run(ANALYZE, "pcapng", "-o", f"{work}/pcapng", tape)
     say(f"{requests} requests, a tape of {os.path.getsize(tape) / 2**20:.0f} MiB")
 
-    costs = {"read": [], "http": [], "jobs": []}
+    commands = {
+        "read": ([READ, tape], core),
+        "http": ([ANALYZE, "http", "--jobs", "1", tape], core),
+        "json": ([ANALYZE, "http", "--json", "--jobs", "1", tape], core),
+        "jobs": ([ANALYZE, "http", tape], None),
+        "json jobs": ([ANALYZE, "http", "--json", tape], None),
+    }
+    costs = {name: [] for name in commands}
     for _ in range(arguments.r):
-        costs["read"].append(measure([READ, tape], core))
-        costs["http"].append(measure([ANALYZE, "http", "--json", "--jobs", "1", tape], core))
-        costs["jobs"].append(measure([ANALYZE, "http", "--json", tape], None))
+        for name, command in commands.items():
+            costs[name].append(measure(*command))
     for name, of in costs.items():
         told(name, of, requests)
-    by_cpu = [read.cpu / http.cpu for read, http in zip(costs["read"], costs["http"])]
-    by_clock = [read.elapsed / http.elapsed for read, http in zip(costs["read"], costs["jobs"])]
-    memory = max(cost.memory for cost in costs["http"] + costs["jobs"])
+
+    def share(of, name):
+        return [getattr(read, of) / getattr(cost, of) for read, cost in zip(costs["read"], costs[name])]
+
+    by_cpu, by_clock = share("cpu", "http"), share("elapsed", "jobs")
+    memory = max(cost.memory for name, of in costs.items() if name != "read" for cost in of)
     say(f"read/http    {spread(by_cpu)} by processor time: {at_least(BAR_READ, statistics.median(by_cpu))}")
     say(f"read/jobs    {spread(by_clock)} elapsed: {at_least(BAR_READ, statistics.median(by_clock))}")
+    say(f"read/json    {spread(share('cpu', 'json'))} by processor time, {spread(share('elapsed', 'json jobs'))} elapsed"
+        " with --jobs")
     say(f"memory       {memory:.1f} MiB at most: {at_most(BAR_MEMORY, memory)}")
     if with_tshark:
-        bench_tshark(work, arguments, requests, core, statistics.median(cost.cpu for cost in costs["http"]))
+        bench_tshark(work, arguments, requests, core,
+                     *(statistics.median(cost.cpu for cost in costs[name]) for name in ("http", "json")))
     else:
         say("tshark       left out")
 
 
-def bench_tshark(work, arguments, requests, core, http):
+def bench_tshark(work, arguments, requests, core, http, json):
     """One run: it takes minutes, and what is to be told is a factor."""
     packets = 0
     if not arguments.whole and arguments.tshark < requests:
@@ -247,6 +269,7 @@ def bench_tshark(work, arguments, requests, core, http):
     told("tshark", [cost], answers)
     ratio = cost.cpu / answers / (http / requests)
     say(f"tshark/http  {ratio:.1f} by processor time, tshark over {answers} requests: {at_least(BAR_TSHARK, ratio)}")
+    say(f"tshark/json  {cost.cpu / answers / (json / requests):.1f}")
     say(f"             tshark took {cost.memory:.0f} MiB")
 
 

@@ -39,7 +39,7 @@ struct cut {
 static struct http_message decode(const struct http_header *headers, size_t n_headers, const uint8_t *data, size_t len,
                                   const struct cut *cut)
 {
-	struct http_bodies bodies = {.decode = true};
+	struct http_bodies bodies = {.decode = true, .digest = true};
 	struct http_message message = {.headers = headers, .n_headers = n_headers};
 	struct http_body body = {0};
 	size_t at = 0, turn = 0;

@@ -186,8 +186,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct tls_info tls = {0};
 	const uint8_t how = size > 0 ? data[0] : 0;
 	const struct proto_flow flow = {.preopened = how & 1, .datagrams = (how & 6) == 6, .tls = &tls};
-	const struct proto_sink sink = {
-	        .http = on_http, .websocket = on_websocket, .sql = on_sql, .dns = on_dns, .content = true};
+	const struct proto_sink sink = {.http = on_http,
+	                                .websocket = on_websocket,
+	                                .sql = on_sql,
+	                                .dns = on_dns,
+	                                .content = true,
+	                                .digests = true};
 	const struct stamp stamp = {.wall = 1, .shown = true};
 	struct protos *protos = begin(&flow, &sink, how >> 4);
 	size_t at = 1;

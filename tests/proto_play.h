@@ -194,8 +194,12 @@ static inline struct told play_talk(const struct talk *talk, bool datagrams, con
 	struct told t = {""};
 	const struct tls_info tls = {0};
 	const struct proto_flow flow = {.preopened = how->from > 0, .datagrams = datagrams, .tls = &tls};
-	const struct proto_sink sink = {
-	        .context = &t, .http = tell_http, .websocket = tell_websocket, .sql = tell_sql, .dns = tell_dns};
+	const struct proto_sink sink = {.context = &t,
+	                                .http = tell_http,
+	                                .websocket = tell_websocket,
+	                                .sql = tell_sql,
+	                                .dns = tell_dns,
+	                                .digests = true};
 	struct protos *p = protos_open(&flow, &sink);
 	size_t place[2] = {0, 0};
 	unsigned seed = how->random;

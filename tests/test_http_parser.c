@@ -81,7 +81,7 @@ static struct told parse(const struct step *steps, size_t n, size_t cut, bool cl
 	struct told t = {""};
 	struct tls_info tls = {0};
 	const struct proto_flow flow = {.preopened = preopened, .tls = &tls};
-	const struct proto_sink sink = {.context = &t, .http = on_http};
+	const struct proto_sink sink = {.context = &t, .http = on_http, .digests = true};
 	void *state = proto_http1.open(&flow, &sink);
 
 	assert_non_null(state);

@@ -51,12 +51,12 @@ struct http_message {
 	size_t n_headers;
 	const struct http_header *trailers; /* HTTP/2 */
 	size_t n_trailers;
-	uint64_t body_bytes; /* of the entity body after de-chunking, before content decoding; as far as it was
+	uint64_t body_bytes;     /* of the entity body after de-chunking, before content decoding; as far as it was
 	                      * carried, holes of known length included */
-	bool body_whole;     /* no byte of the body is missing: sha256 is valid */
-	uint8_t body_sha256[32];
-	int64_t grpc_messages; /* in it; -1: not gRPC, or not known because of a hole */
-	int64_t events;        /* server-sent ones; -1: likewise, or because its content is not decoded */
+	bool body_whole;         /* no byte of the body is missing */
+	uint8_t body_sha256[32]; /* of a body that is whole; zero where nobody wants it */
+	int64_t grpc_messages;   /* in it; -1: not gRPC, or not known because of a hole */
+	int64_t events;          /* server-sent ones; -1: likewise, or because its content is not decoded */
 	struct http_content content;
 };
 

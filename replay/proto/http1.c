@@ -33,6 +33,9 @@ enum {
 	HEAD_MAX = 256 << 10,
 	HEAD_USUAL = 1 << 10,
 	HEADERS_MAX = 1000,
+	HEADERS_USUAL = 16,
+	SPARE_HEAD_MAX = 4 << 10, /* of an exchange that is over: more room than this is not kept */
+	SPARE_HEADERS_MAX = 64,
 	CHUNK_LINE_MAX = 4 << 10,
 	TRAILERS_MAX = 64 << 10,
 	EXCHANGES_MAX = 1000, /* requests that wait for their responses */
@@ -44,6 +47,7 @@ enum {
 struct head {
 	struct buffer text;
 	struct http_header *headers;
+	size_t room; /* for headers */
 };
 
 struct exchange {
@@ -95,7 +99,8 @@ struct http1 {
 	struct half half[2];
 	struct exchange *first, **end;
 	size_t n;
-	size_t kept; /* bytes of the requests' heads */
+	size_t kept;            /* bytes of the requests' heads */
+	struct exchange *spare; /* cleared but for its heads' memory; NULL: none */
 	struct http_bodies bodies;
 	bool pipelined;          /* a request was sent before the one before it was answered */
 	bool heard;              /* the response half is lost, and something came there since the last request */
@@ -106,23 +111,50 @@ struct http1 {
 
 /* ---- exchanges -------------------------------------------------------------------------------------------------- */
 
-static void exchange_free(struct http1 *h, struct exchange *x)
+static void head_release(struct head *head)
+{
+	buffer_release(&head->text);
+	free(head->headers);
+}
+
+/* What is left of it is room for the next one. */
+static void head_clear(struct head *head)
+{
+	head->text.len = 0;
+	if (head->text.size > SPARE_HEAD_MAX || head->room > SPARE_HEADERS_MAX) {
+		head_release(head);
+		*head = (struct head){0};
+	}
+}
+
+static void exchange_free(struct exchange *x)
+{
+	if (!x)
+		return;
+	head_release(&x->request);
+	head_release(&x->response);
+	free(x);
+}
+
+/* It is over. Its memory serves the connection's next one. */
+static void exchange_end(struct http1 *h, struct exchange *x)
 {
 	h->kept -= x->kept;
 	http_body_end(&x->request_body);
 	http_body_end(&x->response_body);
-	buffer_release(&x->request.text);
-	buffer_release(&x->response.text);
-	free(x->request.headers);
-	free(x->response.headers);
 	free(x->authority);
-	free(x);
+	exchange_free(h->spare);
+	head_clear(&x->request);
+	head_clear(&x->response);
+	*x = (struct exchange){.request = x->request, .response = x->response};
+	h->spare = x;
 }
 
 static struct exchange *exchange_new(struct http1 *h)
 {
-	struct exchange *x = calloc(1, sizeof *x);
+	struct exchange *x = h->spare ? h->spare : calloc(1, sizeof *x);
 
+	h->spare = NULL;
 	if (!x)
 		return NULL;
 	x->told.stream = -1;
@@ -195,7 +227,7 @@ static void tell_first(struct http1 *h)
 	if (!h->first)
 		h->end = &h->first;
 	h->n--;
-	exchange_free(h, x);
+	exchange_end(h, x);
 }
 
 /* Does the direction of this kind say nothing any more? One that never spoke is what the other one is not. */
@@ -283,29 +315,52 @@ static bool parse_status_line(char *line, struct http_exchange *told)
 	return true;
 }
 
-static char *trim(char *text)
+/* A line's end, as it was found, becomes a NUL; blanks before it as well. */
+static void end_text(char *text, char *end)
 {
-	size_t len;
-
-	while (*text == ' ' || *text == '\t')
-		text++;
-	for (len = strlen(text); len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'); len--)
-		;
-	text[len] = '\0';
-	return text;
+	while (end > text && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	*end = '\0';
 }
 
-/* Ends the line at p with a NUL, and tells where the next one begins; NULL at the end. */
-static char *cut_line(char *p)
+/* The line feed that ends the line at p, which stands before `end`; one that is continued behind it becomes blank. */
+static char *find_line_end(char *p, char *end, bool may_continue)
 {
-	char *end = strchr(p, '\n');
+	char *lf = memchr(p, '\n', (size_t)(end - p));
 
-	if (!end)
-		return NULL;
+	/* A line that begins with a space continues the one before (RFC 9112, 5.2). */
+	while (lf && may_continue && (lf[1] == ' ' || lf[1] == '\t')) {
+		*lf = ' ';
+		if (lf > p && lf[-1] == '\r')
+			lf[-1] = ' ';
+		lf = memchr(lf, '\n', (size_t)(end - lf));
+	}
+	return lf;
+}
+
+static int add_header(struct head *head, size_t n, char *name, char *end)
+{
+	char *value = memchr(name, ':', (size_t)(end - name));
+	size_t room = head->room ? 2 * head->room : HEADERS_USUAL;
+	struct http_header *headers;
+
+	if (n == head->room) {
+		headers = realloc(head->headers, room * sizeof *headers);
+		if (!headers)
+			return -1;
+		head->headers = headers;
+		head->room = room;
+	}
 	*end = '\0';
-	if (end > p && end[-1] == '\r')
-		end[-1] = '\0';
-	return end + 1;
+	head->headers[n] = (struct http_header){.name = name, .value = ""};
+	if (value) {
+		*value++ = '\0';
+		while (*value == ' ' || *value == '\t')
+			value++;
+		end_text(value, end);
+		head->headers[n].value = value;
+	}
+	return 0;
 }
 
 /*
@@ -314,41 +369,28 @@ static char *cut_line(char *p)
  */
 static int parse_head(struct head *head, char **first, struct http_message *message)
 {
-	char *p, *end, *next, *line, *value;
-	size_t n = 0;
+	char *p, *end, *lf, *line_end;
+	size_t lines = 0;
 
 	if (buffer_add(&head->text, "", 1) < 0)
 		return -1;
-	p = (char *)head->text.data;
+	*first = p = (char *)head->text.data;
 	end = p + head->text.len - 1; /* the NUL */
 	for (char *nul = p; (nul = memchr(nul, '\0', (size_t)(end - nul)));)
 		*nul = ' '; /* RFC 9110, 5.5 */
-	for (char *lf = p; (lf = memchr(lf, '\n', (size_t)(end - lf))); lf++) {
-		/* A line that begins with a space continues the one before (RFC 9112, 5.2). */
-		if (n > 0 && (lf[1] == ' ' || lf[1] == '\t')) {
-			*lf = ' ';
-			if (lf[-1] == '\r')
-				lf[-1] = ' ';
-		} else {
-			n++;
-		}
+	for (; (lf = find_line_end(p, end, lines > 0)); p = lf + 1, lines++) {
+		line_end = lf > p && lf[-1] == '\r' ? lf - 1 : lf;
+		if (lines == 0)
+			*line_end = '\0';
+		else if (line_end == p)
+			break; /* the empty one */
+		else if (lines > HEADERS_MAX)
+			return 0;
+		else if (add_header(head, lines - 1, p, line_end) < 0)
+			return -1;
 	}
-	if (n > HEADERS_MAX + 2)
-		return 0;
-	head->headers = calloc(n, sizeof *head->headers);
-	if (!head->headers)
-		return -1;
-	*first = p;
 	message->headers = head->headers;
-	for (line = cut_line(p); line && (next = cut_line(line)); line = next) {
-		if (!*line)
-			break;
-		value = strchr(line, ':');
-		if (value)
-			*value++ = '\0';
-		head->headers[message->n_headers++] =
-		        (struct http_header){.name = line, .value = value ? trim(value) : ""};
-	}
+	message->n_headers = lines > 0 ? lines - 1 : 0;
 	message->seen = true;
 	return 1;
 }
@@ -473,6 +515,16 @@ static int find_authority(struct exchange *x)
 	return 0;
 }
 
+/* The head's text is complete. What it was read into before takes the next one. */
+static void take_head(struct half *half, struct head *head)
+{
+	struct buffer text = head->text;
+
+	head->text = half->text;
+	half->text = text;
+	half->text.len = 0;
+}
+
 static int begin_request(struct half *half, const struct stamp *stamp)
 {
 	struct http1 *h = half->flow;
@@ -494,10 +546,9 @@ static int begin_request(struct half *half, const struct stamp *stamp)
 	x = exchange_new(h);
 	if (!x)
 		return -1;
-	x->request.text = half->text;
-	x->kept = half->text.size;
+	take_head(half, &x->request);
+	x->kept = x->request.text.size;
 	h->kept += x->kept;
-	half->text = (struct buffer){0};
 	x->told.start = half->since;
 	half->exchange = x;
 	result = parse_head(&x->request, &line, &x->told.request);
@@ -591,11 +642,7 @@ static int begin_response(struct half *half, const struct stamp *stamp)
 		return -1;
 	half->exchange = x;
 	head = &x->response;
-	buffer_release(&head->text);
-	free(head->headers);
-	head->headers = NULL;
-	head->text = half->text;
-	half->text = (struct buffer){0};
+	take_head(half, head);
 	x->told.response = (struct http_message){0};
 	version = x->told.version;
 	result = parse_head(head, &line, &x->told.response);
@@ -640,13 +687,37 @@ static int begin_response(struct half *half, const struct stamp *stamp)
 
 /* ---- one direction ---------------------------------------------------------------------------------------------- */
 
-/* Adds to the text what belongs to the line at hand: the number of bytes, or -1. *whole: the line ends with them. */
+/* Bytes of the whole lines there, up to the first empty one; *last: where the last of them begins. */
+static size_t whole_lines(const uint8_t *data, size_t len, size_t *last)
+{
+	const uint8_t *lf;
+	size_t n = 0;
+
+	while ((lf = memchr(data + n, '\n', len - n))) {
+		*last = n;
+		n = (size_t)(lf - data) + 1;
+		if (n - *last == 1 || (n - *last == 2 && data[*last] == '\r'))
+			break;
+	}
+	return n;
+}
+
+/* Adds to the text what belongs to the line at hand, of a head all lines that are there: the number of bytes, or -1.
+ * *whole: a line ends with them. */
 static int64_t take_line(struct half *half, const uint8_t *data, size_t len, bool *whole)
 {
-	const uint8_t *end = memchr(data, '\n', len);
-	size_t n = end ? (size_t)(end - data) + 1 : len;
+	size_t n = 0, last = 0;
 
-	*whole = end != NULL;
+	if (half->state == HEAD && half->line == half->text.len)
+		n = whole_lines(data, len < HEAD_MAX ? len : HEAD_MAX, &last);
+	*whole = n > 0;
+	half->line += last;
+	if (n == 0) {
+		const uint8_t *end = memchr(data, '\n', len);
+
+		*whole = end != NULL;
+		n = end ? (size_t)(end - data) + 1 : len;
+	}
 	/* Mostly a piece has the whole head, and little more. */
 	if (!half->text.data && buffer_reserve(&half->text, len < HEAD_USUAL ? len : HEAD_USUAL) < 0)
 		return -1;
@@ -926,6 +997,7 @@ static void *http1_open(const struct proto_flow *flow, const struct proto_sink *
 	h->flow = *flow;
 	h->sink = *sink;
 	h->bodies.decode = sink->content;
+	h->bodies.digest = sink->digests;
 	h->end = &h->first;
 	h->half[0].flow = h->half[1].flow = h;
 	return h;
@@ -981,8 +1053,9 @@ static void http1_free(void *state)
 		return;
 	while ((x = h->first)) {
 		h->first = x->next;
-		exchange_free(h, x);
+		exchange_end(h, x);
 	}
+	exchange_free(h->spare);
 	http_bodies_release(&h->bodies);
 	protos_free(h->next);
 	for (int i = 0; i < 2; i++) {

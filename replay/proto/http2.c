@@ -971,6 +971,7 @@ static void *http2_open(const struct proto_flow *flow, const struct proto_sink *
 	h->flow = *flow;
 	h->sink = *sink;
 	h->bodies.decode = sink->content;
+	h->bodies.digest = sink->digests;
 	h->end = &h->first;
 	h->client = -1;
 	for (int i = 0; i < 2; i++) {

@@ -324,7 +324,8 @@ int http_body_feed(struct http_body *body, const uint8_t *data, uint64_t len)
 		message->body_whole = false;
 		message->events = -1;
 	}
-	if (data && message->body_whole && add_to_hash(&body->hash, body->bodies, data, len) < 0)
+	if (data && body->bodies->digest && message->body_whole &&
+	    add_to_hash(&body->hash, body->bodies, data, len) < 0)
 		return -1;
 	if (message->grpc_messages >= 0)
 		return feed_grpc(body, data, len);
@@ -368,7 +369,7 @@ void http_body_end(struct http_body *body)
 		return;
 	if (body->decoder)
 		judge_content(body);
-	if (message->body_whole && !finish_hash(body->hash, message->body_sha256))
+	if (message->body_whole && body->bodies->digest && !finish_hash(body->hash, message->body_sha256))
 		message->body_whole = false;
 	give_back(&body->hash, body->bodies);
 	body->message = NULL;

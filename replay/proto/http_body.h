@@ -13,6 +13,7 @@
 /* What the bodies of one connection share. All zero: nothing yet. */
 struct http_bodies {
 	bool decode;          /* somebody wants to know of the content */
+	bool digest;          /* of http_message.body_sha256 */
 	EVP_MD_CTX *spare[4]; /* hashes that none of them uses at the moment */
 	size_t n;
 	struct http_content_budget budget;

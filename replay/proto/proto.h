@@ -25,6 +25,7 @@ struct proto_sink {
 	void (*sql)(void *context, const struct sql_command *command);
 	void (*dns)(void *context, const struct dns_exchange *exchange);
 	bool content; /* http() wants http_message.content */
+	bool digests; /* http() wants http_message.body_sha256 */
 };
 
 struct proto_flow {     /* what a protocol may know of its flow; outlives it */
