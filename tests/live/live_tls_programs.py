@@ -156,23 +156,28 @@ def program_ids(pid):
     return ids
 
 
+def probes_fired(folder, site, n):
+    with recording(f"{folder}/k.tape", "--comm", "curl", "--tls", "keys") as recorder:
+        run("curl", "-sSk", "--http1.1", *[a for _ in range(n) for a in ("-o", "/dev/null", site.url)])
+        ids = program_ids(recorder.pid)
+        return sum(p.get("run_cnt", 0) for p in json.loads(run("bpftool", "-j", "prog", "show").stdout)
+                   if p["id"] in ids and p["type"] == "kprobe")
+
+
 def keys_cost():
     """--tls keys: as many probes fire for one request as for fifty"""
     need("bpftool", "curl")
-    counts = []
     with workspace() as folder, https(folder) as site:
         before = read("/proc/sys/kernel/bpf_stats_enabled")
         try:
             run("sysctl", "-qw", "kernel.bpf_stats_enabled=1")
-            for n in (1, 50):
-                with recording(f"{folder}/k.tape", "--comm", "curl", "--tls", "keys") as recorder:
-                    run("curl", "-sSk", "--http1.1", *[a for _ in range(n) for a in ("-o", "/dev/null", site.url)])
-                    ids = program_ids(recorder.pid)
-                    counts.append(sum(p.get("run_cnt", 0) for p in json.loads(run("bpftool", "-j", "prog", "show").stdout)
-                                      if p["id"] in ids and p["type"] == "kprobe"))
+            for _ in range(3):  # who else on the machine uses the library is counted as well
+                one, fifty = (probes_fired(folder, site, n) for n in (1, 50))
+                if one == fifty:
+                    break
         finally:
             run("sysctl", "-qw", f"kernel.bpf_stats_enabled={before.decode().strip()}")
-    equal("probes fired", (counts[0] > 0, counts[1]), (True, counts[0]))
+    equal("probes fired", (one > 0, fifty), (True, one))
 
 
 main(node, python, asyncio, s_client, stunnel, postgres, nss, keys_cost)
