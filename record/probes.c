@@ -2,6 +2,7 @@
 #include "record/probes.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -688,6 +689,24 @@ const char *probes_attachment(const struct probes *p)
 bool probes_by_perf(const struct probes *p)
 {
 	return !p->uprobes.multi;
+}
+
+void probes_stop(struct probes *p)
+{
+	/* The entries first: a call that is only ended is told, one that is only begun would be taken for one that hangs. */
+	struct bpf_link **links[] = {
+	        &p->object->links.fdtape_sys_enter,   &p->object->links.uring_submit_6_3,
+	        &p->object->links.uring_submit_6_0,   &p->object->links.uring_submit_5_15,
+	        &p->object->links.uring_file_5_15,    &p->object->links.uring_complete_6_13,
+	        &p->object->links.uring_complete_6_0, &p->object->links.uring_complete_5_15,
+	        &p->object->links.fdtape_sys_exit,    &p->object->links.fdtape_sys_exit_typed,
+	};
+
+	for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+		bpf_link__destroy(*links[i]);
+		*links[i] = NULL;
+	}
+	poll(NULL, 0, 2); /* for those that run at this moment, on another processor */
 }
 
 int probes_drain(struct probes *p, probes_take *take, void *context)

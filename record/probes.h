@@ -63,6 +63,9 @@ const char *probes_attachment(const struct probes *probes);
 /* Whether files are probed by perf events (record/uprobes.h). */
 bool probes_by_perf(const struct probes *probes);
 
+/* No more calls are seen: what is drained behind this is the last of them, and the counts of the flows stay as they are. */
+void probes_stop(struct probes *probes);
+
 /* Hands every record that is in the ring to take(), in order; `size` is the whole record's. The number of records, or
  * -errno, or what take() returned if that was negative. */
 typedef int probes_take(void *context, const void *record, size_t size);

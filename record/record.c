@@ -507,6 +507,7 @@ static int finish(struct recorder *r)
 	struct closing closing;
 	int error;
 
+	probes_stop(r->probes);
 	if (drain(r) < 0)
 		return -1;
 	clock = clocks();
