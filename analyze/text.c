@@ -12,7 +12,7 @@
 #define SECOND 1000000000u
 
 /* The number with as many digits; its end. */
-static char *put_digits(char *out, unsigned number, size_t digits)
+static char *put_digits(char *out, uint64_t number, size_t digits)
 {
 	for (size_t i = digits; i-- > 0; number /= 10)
 		out[i] = (char)('0' + number % 10);
@@ -25,9 +25,7 @@ static char *put_number(char *out, uint64_t number)
 
 	for (uint64_t left = number; left >= 10; left /= 10)
 		digits++;
-	for (size_t i = digits; i-- > 0; number /= 10)
-		out[i] = (char)('0' + number % 10);
-	return out + digits;
+	return put_digits(out, number, digits);
 }
 
 const char *text_number(char out[static TEXT_NUMBER_MAX], uint64_t n)
@@ -91,7 +89,7 @@ const char *text_duration(char out[static TEXT_DURATION_MAX], uint64_t ns)
 		size_t digits = ns / scale < 10 ? 2 : 1;
 
 		*end++ = '.';
-		end = put_digits(end, (unsigned)(ns % scale / (scale / (digits == 2 ? 100 : 10))), digits);
+		end = put_digits(end, ns % scale / (scale / (digits == 2 ? 100 : 10)), digits);
 	}
 	strcpy(end, units[unit]);
 	return out;
@@ -140,14 +138,14 @@ const char *text_time(char out[static TEXT_TIME_MAX], uint64_t wall)
 	out += strlen(out);
 	*out++ = 'T';
 	out = put_clock(out, wall);
-	out = put_digits(out, (unsigned)(wall % SECOND), 9);
+	out = put_digits(out, wall % SECOND, 9);
 	memcpy(out, "Z", 2);
 	return text;
 }
 
 const char *text_clock(char out[static TEXT_CLOCK_MAX], uint64_t wall)
 {
-	*put_digits(put_clock(out, wall), (unsigned)(wall % SECOND / 1000), 6) = '\0';
+	*put_digits(put_clock(out, wall), wall % SECOND / 1000, 6) = '\0';
 	return out;
 }
 
