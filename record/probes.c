@@ -693,19 +693,9 @@ bool probes_by_perf(const struct probes *p)
 
 void probes_stop(struct probes *p)
 {
-	/* The entries first: a call that is only ended is told, one that is only begun would be taken for one that hangs. */
-	struct bpf_link **links[] = {
-	        &p->object->links.fdtape_sys_enter,   &p->object->links.uring_submit_6_3,
-	        &p->object->links.uring_submit_6_0,   &p->object->links.uring_submit_5_15,
-	        &p->object->links.uring_file_5_15,    &p->object->links.uring_complete_6_13,
-	        &p->object->links.uring_complete_6_0, &p->object->links.uring_complete_5_15,
-	        &p->object->links.fdtape_sys_exit,    &p->object->links.fdtape_sys_exit_typed,
-	};
-
-	for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
-		bpf_link__destroy(*links[i]);
-		*links[i] = NULL;
-	}
+	/* All but those at libraries. sys_enter goes before sys_exit, by their order in the object: a call that is only
+	 * ended is told, one that is only begun would be taken for one that hangs. */
+	fdtape__detach(p->object);
 	poll(NULL, 0, 2); /* for those that run at this moment, on another processor */
 }
 
