@@ -13,7 +13,8 @@
 
 #include "truth.h"
 
-#define MUCH (8u << 20)
+/* More than the buffers of a TCP connection may grow to (tcp_wmem and tcp_rmem: 4 and 6 MiB). */
+#define MUCH (16u << 20)
 
 static void on_signal(int signal)
 {
