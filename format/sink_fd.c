@@ -39,9 +39,10 @@ int sink_fd_write(void *context, const void *data, size_t len)
 	return 0;
 }
 
-bool sink_fd_cut(struct sink_fd *s, uint64_t size)
+int sink_fd_cut(void *context, uint64_t size)
 {
+	const struct sink_fd *s = context;
 	off_t end = s->begin + (off_t)size;
 
-	return s->can_cut && ftruncate(s->fd, end) == 0 && lseek(s->fd, end, SEEK_SET) == end;
+	return ftruncate(s->fd, end) == 0 && lseek(s->fd, end, SEEK_SET) == end ? 0 : FDTAPE_ERR_SYSTEM;
 }

@@ -18,7 +18,7 @@ struct sink_fd {
 void sink_fd_init(struct sink_fd *s, int fd);
 /* fdtape_sink.write; `context` is the struct sink_fd. */
 int sink_fd_write(void *context, const void *data, size_t len);
-/* Leaves only the first `size` bytes of the tape. False: it can't be done. */
-bool sink_fd_cut(struct sink_fd *s, uint64_t size);
+/* fdtape_sink.cut; only where can_cut. */
+int sink_fd_cut(void *context, uint64_t size);
 
 #endif

@@ -100,6 +100,8 @@ static int open_writer(struct fdtape_writer **writer, const struct fdtape_sink *
 	} else {
 		sink_fd_init(&w->sink_fd, fd);
 		w->sink = (struct fdtape_sink){.write = sink_fd_write, .context = &w->sink_fd};
+		if (w->sink_fd.can_cut)
+			w->sink.cut = sink_fd_cut;
 	}
 	w->due = due_of(options);
 	w->columns = columns_new();

@@ -134,7 +134,7 @@ static void tidy_up(struct fdtape_writer *w)
 	        .loss = {FDTAPE_LOSS_DISK, w->n_events, w->arena.len, e->ts_min, e->ts_max},
 	};
 
-	if (!sink_fd_cut(&w->sink_fd, w->size) || w->size == 0)
+	if (w->sink.cut(w->sink.context, w->size) || w->size == 0)
 		return;
 	w->totals = w->written;
 	e->seq = w->written_seq;
@@ -149,7 +149,7 @@ static void tidy_up(struct fdtape_writer *w)
 	w->totals.bytes = e->base + e->out.len;
 	footer_emit(&e->out, w->written_index, &w->totals, e->seq, e->salt);
 	if (drain(w))
-		sink_fd_cut(&w->sink_fd, w->size);
+		w->sink.cut(w->sink.context, w->size);
 }
 
 int writer_hand_over(struct fdtape_writer *w)
@@ -157,7 +157,7 @@ int writer_hand_over(struct fdtape_writer *w)
 	int rc = drain(w);
 	int error = errno;
 
-	if (rc == FDTAPE_ERR_SYSTEM && w->sink_fd.can_cut) {
+	if (rc == FDTAPE_ERR_SYSTEM && w->sink.cut) {
 		tidy_up(w);
 		errno = error;
 	}

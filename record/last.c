@@ -140,7 +140,7 @@ int last_begin(struct last *l, const struct fdtape_clock *clock, struct fdtape_w
 {
 	struct fdtape_writer_options options = {.clock = *clock, .meta = l->about->meta, .n_meta = l->about->n};
 	struct segment *s = calloc(1, sizeof *s);
-	struct fdtape_sink sink = {write_memory, s};
+	struct fdtape_sink sink = {.write = write_memory, .context = s};
 	int error;
 
 	if (!s)

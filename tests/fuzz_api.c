@@ -44,7 +44,7 @@ static void repair(const uint8_t *data, size_t len, uint32_t flags)
 	struct fdtape_reader *reader;
 	struct fdtape_item item;
 	int rc = fdtape_repair(&(struct fdtape_source){.read = read_next, .context = &source},
-	                       &(struct fdtape_sink){fuzz_sink, &fixed}, flags, NULL);
+	                       &(struct fdtape_sink){.write = fuzz_sink, .context = &fixed}, flags, NULL);
 
 	if (rc == 0 && fdtape_reader_open_memory(&reader, fixed.data, fixed.len) == 0) {
 		while ((rc = fdtape_reader_next(reader, &item)) > 0)

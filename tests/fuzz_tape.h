@@ -52,7 +52,7 @@ static inline struct fuzz_blob fuzz_tape(unsigned seed)
 	struct fuzz_blob tape = {0};
 	struct fdtape_writer *w;
 
-	if (fdtape_writer_open(&w, &(struct fdtape_sink){fuzz_sink, &tape}, &options))
+	if (fdtape_writer_open(&w, &(struct fdtape_sink){.write = fuzz_sink, .context = &tape}, &options))
 		abort();
 	for (uint64_t i = 0; i < 20 + seed % 100; i++) {
 		const struct fdtape_address peer = {

@@ -116,7 +116,8 @@ static struct blob write_aided(const struct script *s, size_t flush_each, struct
 	options.n_meta = 2;
 	options.uuid[0] = 1;
 	options.salt = SALT;
-	assert_int_equal(fdtape_writer_open(&w, &(struct fdtape_sink){blob_sink, &tape}, &options), 0);
+	assert_int_equal(fdtape_writer_open(&w, &(struct fdtape_sink){.write = blob_sink, .context = &tape}, &options),
+	                 0);
 	assert_int_equal(put_script(w, s, flush_each), 0);
 	assert_int_equal(fdtape_writer_end(w), 0);
 	fdtape_writer_free(w);

@@ -440,7 +440,8 @@ static inline struct blob write_tape(const struct script *s, size_t flush_each, 
 	options.salt = salt;
 	options.index_bytes = 4000;
 	options.snapshot_bytes = 3000;
-	assert_int_equal(fdtape_writer_open(&w, &(struct fdtape_sink){blob_sink, &tape}, &options), 0);
+	assert_int_equal(fdtape_writer_open(&w, &(struct fdtape_sink){.write = blob_sink, .context = &tape}, &options),
+	                 0);
 	assert_int_equal(put_script(w, s, flush_each), 0);
 	assert_int_equal(fdtape_writer_end(w), 0);
 	assert_int_equal(fdtape_writer_size(w), tape.len);

@@ -28,7 +28,7 @@ static int repair(const struct blob *tape, uint32_t flags, struct blob *to, stru
 	struct feed feed = {.tape = tape};
 
 	return fdtape_repair(&(struct fdtape_source){.read = feed_read, .context = &feed},
-	                     &(struct fdtape_sink){blob_sink, to}, flags, report);
+	                     &(struct fdtape_sink){.write = blob_sink, .context = to}, flags, report);
 }
 
 static struct script some_items(size_t n)
@@ -257,7 +257,7 @@ static void test_repair__errors__are_returned(void **state)
 	assert_int_equal(repair(&tape, 0x80, &out, &report), FDTAPE_ERR_USAGE);
 	assert_int_equal(out.len, 0);
 	assert_int_equal(fdtape_repair(&(struct fdtape_source){.read = feed_read, .context = &feed},
-	                               &(struct fdtape_sink){full_sink, &room}, 0, &report),
+	                               &(struct fdtape_sink){.write = full_sink, .context = &room}, 0, &report),
 	                 FDTAPE_ERR_SYSTEM);
 	blob_free(&text);
 	blob_free(&tape);

@@ -208,7 +208,9 @@ static void test_writer__no_uuid_and_salt__draws_them(void **state)
 		struct fdtape_writer *w;
 		struct blob tape = {0};
 
-		assert_int_equal(fdtape_writer_open(&w, &(struct fdtape_sink){blob_sink, &tape}, &options), 0);
+		assert_int_equal(
+		        fdtape_writer_open(&w, &(struct fdtape_sink){.write = blob_sink, .context = &tape}, &options),
+		        0);
 		fdtape_writer_free(w);
 		assert_int_equal(fdtape_reader_open_memory(&r, tape.data, tape.len), 0);
 		assert_int_equal(fdtape_reader_section(r, &info), FDTAPE_ERR_USAGE);
@@ -450,7 +452,8 @@ static void test_writer__values_not_allowed__are_refused_and_leave_no_trace(void
 
 	(void)state;
 	memset(too_long, 'x', sizeof(too_long) - 1);
-	assert_int_equal(fdtape_writer_open(&w, &(struct fdtape_sink){blob_sink, &tape}, &options), 0);
+	assert_int_equal(fdtape_writer_open(&w, &(struct fdtape_sink){.write = blob_sink, .context = &tape}, &options),
+	                 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(fdtape_writer_put(w, &bad[i]), FDTAPE_ERR_USAGE);
 	too_long[65536] = 0; /* now as long as may be */

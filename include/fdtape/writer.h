@@ -9,8 +9,8 @@
  * index follow on a group; memory is bounded by one group and by the processes and flows that are in force, whatever
  * the length of the tape.
  *
- * Writing to a regular file that fails (disk full, over a limit): the file is cut back to its last whole group, and if
- * there is room, a FDTAPE_LOSS_DISK for the group that could not be written and a footer follow; so it is a sound tape.
+ * Writing to a regular file that fails (disk full, over a limit), or to a sink that can be cut: what was written is cut
+ * back to its last whole group, and if there is room, a FDTAPE_LOSS_DISK for the group that could not be written and a footer follow; so it is a sound tape.
  * The error is returned all the same. A process that writes under RLIMIT_FSIZE has to ignore SIGXFSZ, one that writes
  * to a pipe SIGPIPE.
  */
@@ -27,6 +27,9 @@ struct fdtape_sink {
 	/* Takes all of `len` bytes: 0, or a negative error (FDTAPE_ERR_SYSTEM with errno set). */
 	int (*write)(void *context, const void *data, size_t len);
 	void *context;
+	/* Leaves only the first `size` of the bytes that it was given, after a write that failed: 0, or a negative
+	 * error. NULL: what was given is gone, as it is with a pipe. */
+	int (*cut)(void *context, uint64_t size);
 };
 
 /* What the section is about. Everything may be zero but `clock`. */
