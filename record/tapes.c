@@ -10,7 +10,7 @@
 #include "record/chain.h"
 #include "record/human.h"
 #include "record/last.h"
-#include "record/written.h"
+#include "record/tape_file.h"
 
 struct tapes {
 	const struct options *options;
@@ -20,9 +20,11 @@ struct tapes {
 	bool fresh;    /* the file was not there before */
 	char name[CHAIN_NAME];
 	char dump_name[CHAIN_NAME]; /* of the dump that is being written */
-	int fd;
-	struct written written;
-	struct fdtape_writer *writer;
+	struct output {
+		int fd;
+		struct tape_file *file; /* NULL: standard output, or with --last */
+		struct fdtape_writer *writer;
+	} out;
 	uint64_t ended; /* bytes of the tapes that are complete */
 	unsigned count;
 	struct last *last;
@@ -45,7 +47,7 @@ static int create_next(struct tapes *t)
 
 	if (fd < 0)
 		return cannot_write(t->name, -fd);
-	t->fd = fd;
+	t->out.fd = fd;
 	return 0;
 }
 
@@ -66,8 +68,8 @@ static int find_place(struct tapes *t)
 		return chain_writable(&t->chain) ? 0 : cannot_write(t->name, errno);
 	if (o->rotate)
 		return create_next(t);
-	t->fd = chain_create(&t->chain, &t->fresh);
-	return t->fd < 0 ? cannot_write(t->name, -t->fd) : 0;
+	t->out.fd = chain_create(&t->chain, &t->fresh);
+	return t->out.fd < 0 ? cannot_write(t->name, -t->out.fd) : 0;
 }
 
 int tapes_open(struct tapes **tapes, const struct options *options, const struct about *about)
@@ -81,7 +83,7 @@ int tapes_open(struct tapes **tapes, const struct options *options, const struct
 		cli_warn("no memory");
 		return -1;
 	}
-	t->fd = -1;
+	t->out.fd = -1;
 	t->options = options;
 	t->about = about;
 	if (options_to_stdout(options)) {
@@ -91,7 +93,7 @@ int tapes_open(struct tapes **tapes, const struct options *options, const struct
 			        "a tape is not for a terminal; give -o FILE, or pipe it: -o - | fdtape-analyze http -");
 			return -1;
 		}
-		t->fd = options->last ? -1 : STDOUT_FILENO;
+		t->out.fd = options->last ? -1 : STDOUT_FILENO;
 		return 0;
 	}
 	if (options->output) {
@@ -126,12 +128,20 @@ static void keep_newest(struct tapes *t)
 static int begin(struct tapes *t, const struct fdtape_clock *clock)
 {
 	struct fdtape_writer_options options = {.clock = *clock, .meta = t->about->meta, .n_meta = t->about->n};
-	int error = fdtape_writer_open_fd(&t->writer, t->fd, &options);
+	struct fdtape_sink sink;
+	int error = FDTAPE_ERR_MEMORY;
 
+	if (t->out.fd == STDOUT_FILENO) {
+		/* Whoever gave it may write to it as well. */
+		error = fdtape_writer_open_fd(&t->out.writer, t->out.fd, &options);
+	} else {
+		t->out.file = tape_file_new(t->out.fd, &sink);
+		if (t->out.file)
+			error = fdtape_writer_open(&t->out.writer, &sink, &options);
+	}
 	if (error)
 		return tapes_failed(t, error);
 	t->count++;
-	written_begin(&t->written, t->fd);
 	return 0;
 }
 
@@ -147,21 +157,21 @@ int tapes_start(struct tapes *t, const struct fdtape_clock *clock)
 		return error;
 	}
 	t->last = last_new(t->options->last, t->options->max_size, t->about);
-	error = t->last ? last_begin(t->last, clock, &t->writer) : FDTAPE_ERR_MEMORY;
+	error = t->last ? last_begin(t->last, clock, &t->out.writer) : FDTAPE_ERR_MEMORY;
 	if (!error)
-		error = fdtape_writer_put(t->writer, &item);
+		error = fdtape_writer_put(t->out.writer, &item);
 	return error ? tapes_failed(t, error) : 0;
 }
 
 struct fdtape_writer *tapes_writer(const struct tapes *t)
 {
-	return t->writer;
+	return t->out.writer;
 }
 
 void tapes_written(struct tapes *t)
 {
-	if (t->writer && !t->last)
-		written_to(&t->written, fdtape_writer_size(t->writer));
+	if (t->out.file)
+		tape_file_tend(t->out.file);
 }
 
 /* ---- one after the other ---------------------------------------------------------------------------------------- */
@@ -170,7 +180,7 @@ bool tapes_due(const struct tapes *t, uint64_t now)
 {
 	if (t->last)
 		return last_due(t->last, now);
-	return t->options->rotate && fdtape_writer_size(t->writer) >= t->options->rotate;
+	return t->options->rotate && fdtape_writer_size(t->out.writer) >= t->options->rotate;
 }
 
 bool tapes_full(const struct tapes *t)
@@ -186,38 +196,39 @@ static int close_tape(struct tapes *t, int fd)
 	return 0;
 }
 
-static int end_tape(struct tapes *t, struct fdtape_writer *writer, int fd)
+static int end_tape(struct tapes *t, struct output *out)
 {
-	int error = fdtape_writer_end(writer);
+	int error = fdtape_writer_end(out->writer);
 
-	t->ended += fdtape_writer_size(writer);
+	t->ended += fdtape_writer_size(out->writer);
 	if (error)
 		tapes_failed(t, error);
-	fdtape_writer_free(writer);
-	return close_tape(t, fd) != 0 || error ? -1 : 0;
+	fdtape_writer_free(out->writer);
+	tape_file_free(out->file);
+	return close_tape(t, out->fd) != 0 || error ? -1 : 0;
 }
 
 static int next_in_chain(struct tapes *t, const struct fdtape_clock *clock,
                          int (*switch_to)(void *context, struct fdtape_writer *writer), void *context)
 {
-	struct fdtape_writer *old = t->writer;
+	struct output old = t->out;
 	struct fdtape_item item = {.type = FDTAPE_ITEM_CLOCK, .clock = *clock};
-	int old_fd = t->fd, error;
+	int error = fdtape_writer_put(old.writer, &item);
 
-	error = fdtape_writer_put(old, &item);
 	if (error)
 		return tapes_failed(t, error);
+	t->out.file = NULL;
 	if (create_next(t) != 0 || begin(t, clock) != 0) {
-		if (t->fd != old_fd)
-			close(t->fd);
-		t->writer = old; /* which can be ended properly */
-		t->fd = old_fd;
+		if (t->out.fd != old.fd)
+			close(t->out.fd);
+		tape_file_free(t->out.file);
+		t->out = old; /* which can be ended properly */
 		return -1;
 	}
-	error = switch_to(context, t->writer);
+	error = switch_to(context, t->out.writer);
 	if (error)
 		tapes_failed(t, error);
-	if (end_tape(t, old, old_fd) != 0 || error)
+	if (end_tape(t, &old) != 0 || error)
 		return -1;
 	keep_newest(t);
 	return 0;
@@ -227,14 +238,14 @@ static int next_segment(struct tapes *t, const struct fdtape_clock *clock,
                         int (*switch_to)(void *context, struct fdtape_writer *writer), void *context)
 {
 	struct fdtape_item item = {.type = FDTAPE_ITEM_CLOCK, .clock = *clock};
-	int error = fdtape_writer_put(t->writer, &item);
+	int error = fdtape_writer_put(t->out.writer, &item);
 
 	if (!error)
-		error = last_begin(t->last, clock, &t->writer);
+		error = last_begin(t->last, clock, &t->out.writer);
 	if (!error)
-		error = switch_to(context, t->writer);
+		error = switch_to(context, t->out.writer);
 	if (!error)
-		error = fdtape_writer_put(t->writer, &item);
+		error = fdtape_writer_put(t->out.writer, &item);
 	if (!error)
 		error = last_ended(t->last, clock);
 	return error ? tapes_failed(t, error) : 0;
@@ -248,14 +259,12 @@ int tapes_next(struct tapes *t, const struct fdtape_clock *clock,
 
 int tapes_end(struct tapes *t, const struct fdtape_clock *clock)
 {
-	struct fdtape_writer *writer = t->writer;
-	int fd = t->fd, error;
+	struct output out = t->out;
+	int error;
 
-	t->writer = NULL;
-	t->fd = -1;
-	t->written.fd = -1;
+	t->out = (struct output){.fd = -1};
 	if (!t->last)
-		return end_tape(t, writer, fd);
+		return end_tape(t, &out);
 	error = last_finish(t->last, clock);
 	return error ? tapes_failed(t, error) : 0;
 }
@@ -346,7 +355,7 @@ uint64_t tapes_size(const struct tapes *t)
 {
 	if (t->last)
 		return last_size(t->last);
-	return t->ended + (t->writer ? fdtape_writer_size(t->writer) : 0);
+	return t->ended + (t->out.writer ? fdtape_writer_size(t->out.writer) : 0);
 }
 
 unsigned tapes_count(const struct tapes *t)
@@ -366,7 +375,7 @@ bool tapes_may_create(const struct tapes *t)
 
 void tapes_abandon(struct tapes *t)
 {
-	if (!t || t->fd < 0 || !t->in_chain)
+	if (!t || t->out.fd < 0 || !t->in_chain)
 		return;
 	if (t->options->rotate)
 		chain_remove_last(&t->chain);
@@ -380,8 +389,9 @@ void tapes_free(struct tapes *t)
 		return;
 	last_free(t->last);
 	if (!t->last)
-		fdtape_writer_free(t->writer);
-	close_tape(t, t->fd);
+		fdtape_writer_free(t->out.writer);
+	tape_file_free(t->out.file);
+	close_tape(t, t->out.fd);
 	if (t->in_chain)
 		chain_release(&t->chain);
 	free(t);

@@ -25,6 +25,12 @@ void written_begin(struct written *w, int fd)
 	*w = (struct written){.fd = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fd : -1};
 }
 
+void written_skip(struct written *w, uint64_t size)
+{
+	w->begun = size;
+	w->dropped = size;
+}
+
 void written_to(struct written *w, uint64_t size)
 {
 	uint64_t before, after;

@@ -27,4 +27,7 @@ void written_begin(struct written *w, int fd);
 /* The file has this size now, as it was before or larger. */
 void written_to(struct written *w, uint64_t size);
 
+/* What is before `size` did not go through the cache. */
+void written_skip(struct written *w, uint64_t size);
+
 #endif
