@@ -35,10 +35,10 @@ void written_to(struct written *w, uint64_t size)
 {
 	uint64_t before, after;
 
-	if (w->fd < 0 || size - w->begun < PIECE)
+	if (w->fd < 0 || size < w->begun + PIECE)
 		return;
 	before = now();
-	while (before >= w->left_until && size - w->begun >= PIECE) {
+	while (before >= w->left_until && size >= w->begun + PIECE) {
 		sync_file_range(w->fd, (off_t)w->begun, (off_t)PIECE, SYNC_FILE_RANGE_WRITE);
 		w->begun += PIECE;
 		after = now();
@@ -46,7 +46,7 @@ void written_to(struct written *w, uint64_t size)
 			w->left_until = after + LEAVE_NS;
 		before = after;
 	}
-	while (w->begun - w->dropped >= BEHIND + PIECE) {
+	while (w->begun >= w->dropped + BEHIND + PIECE) {
 		posix_fadvise(w->fd, (off_t)w->dropped, (off_t)PIECE, POSIX_FADV_DONTNEED);
 		w->dropped += PIECE;
 	}

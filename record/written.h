@@ -24,7 +24,7 @@ struct written {
 /* The file that is written from now on; the one before is forgotten. */
 void written_begin(struct written *w, int fd);
 
-/* The file has this size now, as it was before or larger. */
+/* The file has this size now. */
 void written_to(struct written *w, uint64_t size);
 
 /* What is before `size` did not go through the cache. */
