@@ -6,8 +6,9 @@
  * The one ring buffer that all probes share, and the account of what did not get into it.
  *
  * Calls don't wake the recorder: a wakeup for each costs more than everything else together, so it drains the ring by
- * the clock. Only what it has to act upon - new code in a process - does. What finds no room is counted, by reason; and since the offsets in a flow are counted here from the
- * calls' return values, whether or not their record got through, what is missing has an address.
+ * the clock. Only what it has to act upon - new code in a process - does. What finds no room is counted, by reason; and
+ * since the offsets in a flow are counted here from the calls' return values, whether or not their record got through,
+ * what is missing has an address.
  *
  * A ring that fills up degrades in steps: above three quarters a call's payload is shortened to its beginning, where
  * the protocols' heads are; above seven eighths calls are told without payload; only a ring without room for a head

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """bench_record.py [OPTION]... [PART]...: measures what recording costs (docs/performance.md, "Recording").
 
-Parts: nginx, nginx-64k, calls, rates, connections, size; all of them when none is named.
+Parts: nginx, nginx-64k, lean, calls, rates, connections, size; all of them when none is named.
 
 A server or a load program has CPU 0; CPU 1 has its client and the recorder. The load runs on, without a pause, for the
 whole of a part, and one window of it after the other is measured: bare, with a recorder, bare, with the next, ... A
@@ -332,8 +332,8 @@ def tell(some, rates, cpu, failed, verdicts):
         say(f"  {tool.name:{width}}  {spread(rates[name]):20}  {spread(cpu[name]):22}  {'; '.join(notes)}".rstrip())
 
 
-def part_nginx(a, name="1k", only=None):
-    some = tools(a.only or only)
+def part_nginx(a, name="1k", some=None):
+    some = some or tools(a.only)
     nginx = Nginx(a.work)
     try:
         with nginx.loaded(name):
@@ -357,7 +357,22 @@ def part_nginx(a, name="1k", only=None):
 
 
 def part_nginx_64k(a):
-    part_nginx(a, "64k", ["nothing", "lean", "keys", "default", "tcpdump"])
+    part_nginx(a, "64k", tools(a.only or ["nothing", "lean", "keys", "default", "tcpdump"]))
+
+
+def part_lean(a):
+    """Step by step: who is chosen, then calls, then payload, then a file."""
+    other = start("sleep", "3600", cpu=CLIENT_CPU)
+    null = recorder("--lean, the tape to /dev/null", "--lean")
+    null.command = [part.replace("{out}", "/dev/null") for part in null.command]
+    unchosen = recorder("--lean, another process chosen", "--lean")
+    unchosen.command = [part.replace("{pid}", str(other.pid)) for part in unchosen.command]
+    try:
+        part_nginx(a, some={"nothing": nothing(), "other": unchosen,
+                            "heads": recorder("--lean, headers only", "--lean", "--headers-only"), "null": null,
+                            "file": recorder("--lean, the tape to a file", "--lean")})
+    finally:
+        end(other, signal.SIGTERM)
 
 
 # ---- single calls ---------------------------------------------------------------------------------------------------
@@ -488,6 +503,7 @@ def part_size(a):
 PARTS = {
     "nginx": ("one nginx worker, HTTPS kept alive, 1 KiB: its throughput, of bare", part_nginx),
     "nginx-64k": ("the same, 64 KiB", part_nginx_64k),
+    "lean": ("where --lean goes, by the same method", part_lean),
     "calls": ("one call", part_calls),
     "rates": ("events without loss", part_rates),
     "connections": ("new TLS connections (TLS 1.3, P-256, a connection for each request)", part_connections),
