@@ -6,13 +6,13 @@
  * The file that a tape is written to: a sink that is cheap for the machine whose programs are recorded.
  *
  * What a writer hands over at once is large when much is recorded. Its whole pages go past the kernel's cache (O_DIRECT,
- * open(2)), from a little memory that is used again and again: the disk takes them from there, and neither a copy is made
- * nor a page of memory found for each 4 KiB. Only the pages that a hand-over begins and ends in go through the cache, so
- * that the file is as long as what was handed over at any time, and no page is ever written by both ways.
+ * open(2)): the disk takes them from a little memory that is used again and again, and no page has to be found, filled,
+ * sent and dropped for each 4 KiB. Only the pages that a hand-over begins and ends in go through the cache, so that the
+ * file is as long as what was handed over at any time, and no page is ever written by both ways.
  *
  * While the disk is waited for, nobody empties the ring of the probes. So the time for waiting is rationed: where a disk
- * takes more than that, the cache is used for a while, and longer each time (and record/written.h keeps it small). A file
- * system that knows nothing of it, a pipe, a device: the cache, as ever. Errors are always told by the plain way.
+ * takes more than that, the cache is used for a while, and longer each time (and record/written.h keeps it small). So it
+ * is with a file system that knows nothing of O_DIRECT, a pipe, a device. Errors are always told by the plain way.
  */
 #include <stdint.h>
 
