@@ -292,7 +292,7 @@ $(B)/tests/bench_calls: $(B)/tests/bench_calls.o
 	$(call msg,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
 bench-record: $(B)/tests/bench_calls $(B)/$(NAME)-record
-	$(Q)BIN=$(abspath $(B)) python3 tests/bench_record.py $(PARTS)
+	$(Q)BIN=$(abspath $(B)) python3 tests/bench_record.py $(OPTIONS) $(PARTS)
 
 bench-tls: $(B)/$(NAME)-record $(B)/$(NAME)-analyze
 	$(Q)BIN=$(abspath $(B)) python3 tests/bench_tls.py
