@@ -24,6 +24,7 @@
 #include "record/choosing.h"
 #include "record/command.h"
 #include "record/libraries.h"
+#include "record/now.h"
 #include "record/options.h"
 #include "record/privileges.h"
 #include "record/probes.h"
@@ -62,14 +63,6 @@ struct recorder {
 	uint64_t begun;         /* when everything was in place */
 	uint64_t flushed, clocked;
 };
-
-static uint64_t now_of(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static struct fdtape_clock clocks(void)
 {

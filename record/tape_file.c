@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "record/now.h"
 #include "record/written.h"
 
 #define PAGE      4096                /* what offset and length must be a multiple of: enough for any disk */
@@ -26,7 +25,6 @@ struct tape_file {
 	bool direct;    /* whole pages can go past the cache, as far as is known */
 	uint64_t size;  /* of the file */
 	uint8_t *pages; /* PIECE bytes, which what goes there passes through */
-	uint64_t past_cache;
 	struct written written;
 
 	/* CLOCK_MONOTONIC ns */
@@ -35,14 +33,6 @@ struct tape_file {
 	uint64_t left_until; /* the disk was too slow: until then it is left alone */
 	uint64_t leave;      /* for how long, when it is too slow again */
 };
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /* ---- the plain way ---------------------------------------------------------------------------------------------- */
 
@@ -74,25 +64,18 @@ static bool set_direct(const struct tape_file *f, bool on)
 	return flags >= 0 && fcntl(f->fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
 }
 
-/* Whether the disk may be waited for; what it may be waited for grows by the time that has passed. */
-static bool may_wait(struct tape_file *f, uint64_t time)
+/* The disk was waited for, from then on; whether it may be again. For how long it may grows by the time that passes. */
+static bool count_wait(struct tape_file *f, uint64_t from)
 {
+	uint64_t time = now_of(CLOCK_MONOTONIC), waited = time - from;
+
 	f->ration += (time - f->rationed) / SHARE;
 	if (f->ration > RATION)
 		f->ration = RATION;
 	f->rationed = time;
-	return time >= f->left_until;
-}
-
-/* The disk was waited for, from then on. */
-static void count_wait(struct tape_file *f, uint64_t from)
-{
-	uint64_t time = now(), waited = time - from;
-
-	may_wait(f, time);
 	if (waited < f->ration) {
 		f->ration -= waited;
-		return;
+		return true;
 	}
 	if (time - f->left_until > LEAVE_MAX)
 		f->leave = LEAVE;
@@ -100,6 +83,7 @@ static void count_wait(struct tape_file *f, uint64_t from)
 	f->left_until = time + f->leave;
 	if (f->leave < LEAVE_MAX)
 		f->leave *= 2;
+	return false;
 }
 
 /* Writes whole pages, where the file ends with one: how many bytes were written, maybe none. */
@@ -111,9 +95,9 @@ static size_t write_pages(struct tape_file *f, const uint8_t *data, size_t len)
 		f->direct = false;
 		return 0;
 	}
-	while (done < len && may_wait(f, now())) {
+	while (done < len) {
 		size_t piece = len - done < PIECE ? len - done : PIECE;
-		uint64_t from = now();
+		uint64_t from = now_of(CLOCK_MONOTONIC);
 		ssize_t n;
 
 		memcpy(f->pages, data + done, piece);
@@ -127,12 +111,12 @@ static size_t write_pages(struct tape_file *f, const uint8_t *data, size_t len)
 			f->direct = false;
 			break;
 		}
-		count_wait(f, from);
+		if (!count_wait(f, from))
+			break;
 	}
-	/* Else each write is refused from now on, and says so. */
+	/* If that fails, each write is refused from now on, and says so. */
 	set_direct(f, false);
 	f->size += done;
-	f->past_cache += done;
 	written_skip(&f->written, f->size);
 	return done;
 }
@@ -146,7 +130,7 @@ static int write_tape(void *context, const void *data, size_t len)
 	size_t to_page = (size_t)(-f->size % PAGE), n;
 	int rc;
 
-	if (f->direct && len >= WORTH && may_wait(f, now())) {
+	if (f->direct && len >= WORTH && now_of(CLOCK_MONOTONIC) >= f->left_until) {
 		rc = write_all(f, p, to_page);
 		if (rc)
 			return rc;
@@ -170,15 +154,14 @@ static int cut_tape(void *context, uint64_t size)
 struct tape_file *tape_file_new(int fd, struct fdtape_sink *sink)
 {
 	struct tape_file *f = calloc(1, sizeof(*f));
-	struct stat st;
 	void *pages;
 
 	if (!f)
 		return NULL;
-	*f = (struct tape_file){.fd = fd, .ration = RATION, .rationed = now(), .leave = LEAVE};
+	*f = (struct tape_file){.fd = fd, .ration = RATION, .rationed = now_of(CLOCK_MONOTONIC), .leave = LEAVE};
 	*sink = (struct fdtape_sink){.write = write_tape, .context = f};
 	written_begin(&f->written, fd);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+	if (f->written.fd < 0) /* not a regular file */
 		return f;
 	sink->cut = cut_tape;
 	pages = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -192,11 +175,6 @@ struct tape_file *tape_file_new(int fd, struct fdtape_sink *sink)
 void tape_file_tend(struct tape_file *f)
 {
 	written_to(&f->written, f->size);
-}
-
-uint64_t tape_file_past_cache(const struct tape_file *f)
-{
-	return f->past_cache;
 }
 
 void tape_file_free(struct tape_file *f)

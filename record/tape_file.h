@@ -14,8 +14,6 @@
  * takes more than that, the cache is used for a while, and longer each time (and record/written.h keeps it small). So it
  * is with a file system that knows nothing of O_DIRECT, a pipe, a device. Errors are always told by the plain way.
  */
-#include <stdint.h>
-
 #include <fdtape/writer.h>
 
 struct tape_file;
@@ -26,9 +24,6 @@ struct tape_file *tape_file_new(int fd, struct fdtape_sink *sink);
 
 /* To be called now and then, with the cache in mind. */
 void tape_file_tend(struct tape_file *f);
-
-/* How many bytes went past the cache. */
-uint64_t tape_file_past_cache(const struct tape_file *f);
 
 /* NULL is fine. The sink must not be used any more. */
 void tape_file_free(struct tape_file *f);

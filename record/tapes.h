@@ -27,7 +27,7 @@ int tapes_start(struct tapes *tapes, const struct fdtape_clock *clock);
 
 struct fdtape_writer *tapes_writer(const struct tapes *tapes);
 
-/* To be called now and then: what was written leaves the machine's memory (record/written.h). */
+/* To be called now and then: what was written leaves the machine's memory (record/tape_file.h). */
 void tapes_written(struct tapes *t);
 
 /* Whether it is time for the next tape, or segment; now 0: only by its size. */

@@ -3,20 +3,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
+
+#include "record/now.h"
 
 #define PIECE    ((uint64_t)2 << 20)  /* what is sent on its way at once */
 #define BEHIND   ((uint64_t)16 << 20) /* what is surely still on its way is not asked to be dropped */
 #define SLOW_NS  5000000              /* the queue of the disk is full, or the machine is */
 #define LEAVE_NS 200000000            /* so long the kernel is left to itself then */
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 void written_begin(struct written *w, int fd)
 {
@@ -37,11 +30,11 @@ void written_to(struct written *w, uint64_t size)
 
 	if (w->fd < 0 || size < w->begun + PIECE)
 		return;
-	before = now();
+	before = now_of(CLOCK_MONOTONIC);
 	while (before >= w->left_until && size >= w->begun + PIECE) {
 		sync_file_range(w->fd, (off_t)w->begun, (off_t)PIECE, SYNC_FILE_RANGE_WRITE);
 		w->begun += PIECE;
-		after = now();
+		after = now_of(CLOCK_MONOTONIC);
 		if (after - before > SLOW_NS)
 			w->left_until = after + LEAVE_NS;
 		before = after;
