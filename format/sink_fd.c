@@ -6,19 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void sink_fd_init(struct sink_fd *s, int fd)
-{
-	struct stat st;
-	int flags = fcntl(fd, F_GETFL);
-
-	*s = (struct sink_fd){.fd = fd};
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || flags < 0)
-		return;
-	s->begin = flags & O_APPEND ? st.st_size : lseek(fd, 0, SEEK_CUR);
-	s->can_cut = s->begin == st.st_size;
-}
-
-int sink_fd_write(void *context, const void *data, size_t len)
+static int write_fd(void *context, const void *data, size_t len)
 {
 	const struct sink_fd *s = context;
 	const char *p = data;
@@ -39,10 +27,25 @@ int sink_fd_write(void *context, const void *data, size_t len)
 	return 0;
 }
 
-int sink_fd_cut(void *context, uint64_t size)
+static int cut_fd(void *context, uint64_t size)
 {
 	const struct sink_fd *s = context;
 	off_t end = s->begin + (off_t)size;
 
 	return ftruncate(s->fd, end) == 0 && lseek(s->fd, end, SEEK_SET) == end ? 0 : FDTAPE_ERR_SYSTEM;
+}
+
+struct fdtape_sink sink_fd_init(struct sink_fd *s, int fd)
+{
+	struct fdtape_sink sink = {.write = write_fd, .context = s};
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	*s = (struct sink_fd){.fd = fd};
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || flags < 0)
+		return sink;
+	s->begin = flags & O_APPEND ? st.st_size : lseek(fd, 0, SEEK_CUR);
+	if (s->begin == st.st_size)
+		sink.cut = cut_fd;
+	return sink;
 }

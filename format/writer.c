@@ -95,14 +95,7 @@ static int open_writer(struct fdtape_writer **writer, const struct fdtape_sink *
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return FDTAPE_ERR_MEMORY;
-	if (sink) {
-		w->sink = *sink;
-	} else {
-		sink_fd_init(&w->sink_fd, fd);
-		w->sink = (struct fdtape_sink){.write = sink_fd_write, .context = &w->sink_fd};
-		if (w->sink_fd.can_cut)
-			w->sink.cut = sink_fd_cut;
-	}
+	w->sink = sink ? *sink : sink_fd_init(&w->sink_fd, fd);
 	w->due = due_of(options);
 	w->columns = columns_new();
 	w->packer = packer_new(options->level ? options->level : DEFAULT_LEVEL);

@@ -10,9 +10,9 @@
  * the length of the tape.
  *
  * Writing to a regular file that fails (disk full, over a limit), or to a sink that can be cut: what was written is cut
- * back to its last whole group, and if there is room, a FDTAPE_LOSS_DISK for the group that could not be written and a footer follow; so it is a sound tape.
- * The error is returned all the same. A process that writes under RLIMIT_FSIZE has to ignore SIGXFSZ, one that writes
- * to a pipe SIGPIPE.
+ * back to its last whole group, and if there is room, a FDTAPE_LOSS_DISK for the group that could not be written and a
+ * footer follow; so it is a sound tape. The error is returned all the same. A process that writes under RLIMIT_FSIZE has
+ * to ignore SIGXFSZ, one that writes to a pipe SIGPIPE.
  */
 #include <fdtape/types.h>
 
