@@ -152,8 +152,8 @@ def lost_by_tcpdump(said):
     return int(re.search(r"(\d+) packets dropped by kernel", said)[1])
 
 
-def recorder(name, *options):
-    return Tool(name, [RECORD, *options, "-o", "{out}", "-p", "{pid}"], "recording to", lost=lost_by_recorder)
+def recorder(name, *options, out="{out}", pid="{pid}"):
+    return Tool(name, [RECORD, *options, "-o", out, "-p", str(pid)], "recording to", lost=lost_by_recorder)
 
 
 def nothing():
@@ -363,14 +363,13 @@ def part_nginx_64k(a):
 def part_lean(a):
     """Step by step: who is chosen, then calls, then payload, then a file."""
     other = start("sleep", "3600", cpu=CLIENT_CPU)
-    null = recorder("--lean, the tape to /dev/null", "--lean")
-    null.command = [part.replace("{out}", "/dev/null") for part in null.command]
-    unchosen = recorder("--lean, another process chosen", "--lean")
-    unchosen.command = [part.replace("{pid}", str(other.pid)) for part in unchosen.command]
+    some = {"nothing": nothing(),
+            "other": recorder("--lean, another process chosen", "--lean", pid=other.pid),
+            "heads": recorder("--lean, headers only", "--lean", "--headers-only"),
+            "null": recorder("--lean, the tape to /dev/null", "--lean", out="/dev/null"),
+            "file": recorder("--lean, the tape to a file", "--lean")}
     try:
-        part_nginx(a, some={"nothing": nothing(), "other": unchosen,
-                            "heads": recorder("--lean, headers only", "--lean", "--headers-only"), "null": null,
-                            "file": recorder("--lean, the tape to a file", "--lean")})
+        part_nginx(a, some=some)
     finally:
         end(other, signal.SIGTERM)
 
