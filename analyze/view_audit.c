@@ -510,7 +510,7 @@ static void put_process(const struct audit *audit, const struct audited *p)
 		const struct library *l = &p->libraries[i];
 
 		fputs("  hooked ", out);
-		cli_put_string(out, l->path);
+		cli_put_string(out, *l->path ? l->path : "a library whose name is not known");
 		fprintf(out, ": %" PRIu64 " object%s, %" PRIu64 " call%s\n", l->objects, l->objects == 1 ? "" : "s",
 		        l->calls, l->calls == 1 ? "" : "s");
 	}

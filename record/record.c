@@ -112,23 +112,6 @@ static void attach_file(void *context, const char *path, const char *seen)
 	}
 }
 
-/* A chosen process, or a new image of one: what it maps now, and itself. */
-static void attach_process(void *context, pid_t pid)
-{
-	libraries_of_process(pid, attach_file, context);
-}
-
-/* A file that a chosen process has mapped to be run: by its name, or else wherever the process' mappings lead. */
-static void attach_mapped(void *context, pid_t pid, const char *seen, uint64_t inode)
-{
-	char path[PATH_MAX];
-
-	if (libraries_path(pid, seen, inode, path, sizeof path))
-		attach_file(context, path, seen);
-	else
-		attach_process(context, pid);
-}
-
 /* What was named must be there, and be what it was named for. */
 static int attach_given(struct recorder *r)
 {
@@ -189,10 +172,10 @@ static int start_probes(struct recorder *r)
 		cli_warn("no memory");
 		return -1;
 	}
-	translate_on_image(r->translate, attach_process, attach_mapped, r);
 	if (attach_given(r) != 0)
 		return -1;
 	if (r->options.tls != TLS_OFF) {
+		translate_on_mapped(r->translate, attach_file, r);
 		libraries_of_system(attach_file, r);
 		attach_images(r);
 	}

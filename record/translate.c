@@ -39,24 +39,10 @@ struct translate *translate_new(struct fdtape_writer *writer, struct probes *pro
 	return t;
 }
 
-void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), translate_mapped *mapped,
-                        void *context)
+void translate_on_mapped(struct translate *t, libraries_found *found, void *context)
 {
-	t->image = image;
-	t->mapped = mapped;
-	t->image_context = context;
-}
-
-static int on_mapped(struct translate *t, const struct probe_mapped *r)
-{
-	char path[PROBE_PATH_MAX + 1];
-	size_t len = r->path_len < PROBE_PATH_MAX ? r->path_len : 0; /* a longer one has lost its beginning */
-
-	memcpy(path, r->path, len);
-	path[len] = 0;
-	if (t->mapped)
-		t->mapped(t->image_context, (pid_t)r->tgid, path, r->inode);
-	return 0;
+	t->found = found;
+	t->found_context = context;
 }
 
 /* ---- secrets ---------------------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <fdtape/writer.h>
 
 #include "bpf/probe_abi.h"
+#include "record/libraries.h"
 #include "record/probes.h"
 
 /* The probes' records into a tape's items. */
@@ -34,11 +35,8 @@ struct translate_totals {
 struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload,
                                 bool lazy);
 
-/* image() is called for each process image that was chosen, mapped() for each file that one maps later to run it, so that
- * TLS can be probed. The path is as the process sees it, "" if it is not known. */
-typedef void translate_mapped(void *context, pid_t pid, const char *path, uint64_t inode);
-void translate_on_image(struct translate *t, void (*image)(void *context, pid_t pid), translate_mapped *mapped,
-                        void *context);
+/* found() is called for each file that a chosen process has mapped to be run, now or later, so that TLS can be probed. */
+void translate_on_mapped(struct translate *t, libraries_found *found, void *context);
 
 /* Defines a process from /proc, unless it is known. */
 int translate_process(struct translate *t, pid_t pid);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/libraries.h"
 #include "record/translate_state.h"
 
 /* The kernel's numbers, whatever the C library says. */
@@ -114,39 +113,6 @@ static uint32_t protocol(const struct probe_flow *r)
 	return r->protocol == 6 ? FDTAPE_PROTO_TCP : r->protocol == 17 ? FDTAPE_PROTO_UDP : FDTAPE_PROTO_OTHER;
 }
 
-struct library_search {
-	const char *name; /* begins with this */
-	char path[PATH_MAX];
-};
-
-static void find_tls_library(void *context, const char *path, const char *seen)
-{
-	struct library_search *search = context;
-	const char *name = strrchr(seen, '/');
-
-	(void)path;
-	if (!*search->path && name && strncmp(name + 1, search->name, strlen(search->name)) == 0)
-		snprintf(search->path, sizeof search->path, "%s", seen);
-}
-
-/* The file that a process' TLS calls are served from: its libssl, or itself if it is linked in. */
-static const char *tls_library(struct process *p, uint32_t library)
-{
-	static const char *const names[PROBE_LIBRARIES] = {"libssl", "libgnutls", "libssl3",
-	                                                   NULL}; /* Go: always itself */
-	struct library_search search = {.path = ""};
-
-	if (library >= PROBE_LIBRARIES)
-		return "";
-	if (!p->tls_library[library]) {
-		search.name = names[library];
-		if (search.name)
-			libraries_of_process((pid_t)p->pid, find_tls_library, &search);
-		p->tls_library[library] = strdup(*search.path ? search.path : p->exe);
-	}
-	return p->tls_library[library] ? p->tls_library[library] : "";
-}
-
 static void describe_socket(struct flow *f, const struct probe_flow *r)
 {
 	f->def.proto = protocol(r);
@@ -169,6 +135,7 @@ static void count_at_least(struct flow *f, uint64_t in, uint64_t out)
 int on_flow(struct translate *t, const struct probe_flow *r, const uint8_t *path, size_t len)
 {
 	struct flow *f = map_get(&t->flows, r->id);
+	const char *library;
 	int error = 0;
 
 	if (!f && !(f = new_flow(t, r->id, r->tgid, &error)))
@@ -186,7 +153,8 @@ int on_flow(struct translate *t, const struct probe_flow *r, const uint8_t *path
 	if (r->handle) {
 		f->def.kind = FDTAPE_KIND_LIBRARY;
 		f->def.handle = r->handle;
-		if (!set_name(f, tls_library(f->process, r->protocol), PATH_MAX))
+		library = tls_library(t, f->process, r->protocol);
+		if (!library || !set_name(f, library, PATH_MAX))
 			return FDTAPE_ERR_MEMORY;
 	} else {
 		f->def.kind = r->kind;

@@ -5,6 +5,7 @@
  * command line, the cgroup, the build id) is read from /proc, where a process that has ended is not found any more -
  * then it is left out, or taken from the parent, never waited for.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,19 @@ static bool set_string(char **to, const char *from)
 	return true;
 }
 
+/* ---- the TLS libraries ------------------------------------------------------------------------------------------ */
+
+static const char *const library_names[PROBE_LIBRARIES] = {"libssl", "libgnutls", "libssl3", NULL}; /* Go: itself */
+
+/* As libssl.so.3, or libssl-78d8aee1.so.3 in a Python wheel; NSS' libssl3.so is another. */
+static bool is_library(const char *path, const char *name)
+{
+	const char *base = strrchr(path, '/');
+	size_t len = strlen(name);
+
+	return base && strncmp(base + 1, name, len) == 0 && strchr(".-", base[1 + len]);
+}
+
 static void forget_libraries(struct process *p)
 {
 	for (size_t i = 0; i < PROBE_LIBRARIES; i++) {
@@ -64,6 +78,86 @@ static void forget_libraries(struct process *p)
 		p->tls_library[i] = NULL;
 	}
 }
+
+static bool copy_libraries(struct process *p, const struct process *from)
+{
+	forget_libraries(p);
+	p->mappings = from->mappings;
+	for (size_t i = 0; i < PROBE_LIBRARIES; i++)
+		if (from->tls_library[i] && !(p->tls_library[i] = strdup(from->tls_library[i])))
+			return false;
+	return true;
+}
+
+static int note_library(struct process *p, const char *path)
+{
+	for (size_t i = 0; i < PROBE_LIBRARIES; i++) {
+		if (!library_names[i] || p->tls_library[i] || !is_library(path, library_names[i]))
+			continue;
+		p->tls_library[i] = strdup(path);
+		return p->tls_library[i] ? 0 : FDTAPE_ERR_MEMORY;
+	}
+	return 0;
+}
+
+struct mappings {
+	struct translate *t;
+	struct process *p;
+	int error;
+};
+
+static void mapping_found(void *context, const char *path, const char *seen)
+{
+	struct mappings *m = context;
+
+	if (!m->error)
+		m->error = note_library(m->p, seen);
+	m->p->mappings = MAPPINGS_READ;
+	m->t->found(m->t->found_context, path, seen);
+}
+
+/* What the process maps now, if it lives still. */
+static int read_mappings(struct translate *t, struct process *p)
+{
+	struct mappings m = {t, p, 0};
+
+	if (t->found)
+		libraries_of_process((pid_t)p->pid, mapping_found, &m);
+	return m.error;
+}
+
+/* By its name, or else wherever the process' mappings lead. */
+int on_mapped(struct translate *t, const struct probe_mapped *r)
+{
+	char seen[PROBE_PATH_MAX + 1], path[PATH_MAX];
+	size_t len = r->path_len < PROBE_PATH_MAX ? r->path_len : 0; /* a longer one has lost its beginning */
+	struct process *p = map_get(&t->processes, r->tgid);
+
+	memcpy(seen, r->path, len);
+	seen[len] = 0;
+	if (t->found && libraries_path((pid_t)r->tgid, seen, r->inode, path, sizeof path))
+		t->found(t->found_context, path, seen);
+	else if (t->found)
+		libraries_of_process((pid_t)r->tgid, t->found, t->found_context);
+	return p ? note_library(p, seen) : 0;
+}
+
+/* A process may have ended before we hear of its calls, or be another program by then: so what the kernel told is asked
+ * first, and no name is given where neither it nor /proc tells one. */
+const char *tls_library(struct translate *t, struct process *p, uint32_t library)
+{
+	if (library >= PROBE_LIBRARIES)
+		return "";
+	if (!library_names[library])
+		return p->exe;
+	if (!p->tls_library[library] && p->mappings != MAPPINGS_READ && read_mappings(t, p) != 0)
+		return NULL;
+	if (p->tls_library[library])
+		return p->tls_library[library];
+	return p->mappings == MAPPINGS_UNKNOWN ? "" : p->exe;
+}
+
+/* ---- the processes ---------------------------------------------------------------------------------------------- */
 
 void free_process(struct process *p)
 {
@@ -136,8 +230,8 @@ int translate_process(struct translate *t, pid_t pid)
 	if (!set_string(&p->exe, found.exe) || !set_string(&p->cmdline, found.cmdline) || !find_cgroup(p) ||
 	    !find_build_id(p, 0))
 		return FDTAPE_ERR_MEMORY;
-	if (t->image)
-		t->image(t->image_context, pid);
+	if (read_mappings(t, p) != 0)
+		return FDTAPE_ERR_MEMORY;
 	return tell_process(t, p, 0);
 }
 
@@ -276,6 +370,7 @@ int on_exec(struct translate *t, const struct probe_exec *r)
 	memcpy(p->comm, r->comm, sizeof p->comm);
 	p->comm[sizeof p->comm - 1] = 0;
 	forget_libraries(p);
+	p->mappings = r->chosen ? MAPPINGS_TOLD : MAPPINGS_UNKNOWN;
 	if (!set_string(&p->exe, path) || !set_string(&p->cmdline, line))
 		return FDTAPE_ERR_MEMORY;
 	/* What did not fit may be in /proc, while the process lives and is still this image. */
@@ -294,8 +389,8 @@ int on_exec(struct translate *t, const struct probe_exec *r)
 	}
 	if (!find_cgroup(p) || !find_build_id(p, r->inode))
 		return FDTAPE_ERR_MEMORY;
-	if (t->image && r->chosen)
-		t->image(t->image_context, (pid_t)r->tgid);
+	if (t->found && r->chosen)
+		libraries_of_process((pid_t)r->tgid, t->found, t->found_context);
 	error = tell_process(t, p, r->time);
 	if (!error)
 		error = tell_event(t, p, &item);
@@ -324,7 +419,8 @@ int on_fork(struct translate *t, const struct probe_fork *r)
 	child->started = r->time;
 	memcpy(child->comm, r->comm, sizeof child->comm);
 	if (!set_string(&child->exe, parent->exe) || !set_string(&child->cmdline, parent->cmdline) ||
-	    !set_string(&child->build_id, parent->build_id) || !set_string(&child->cgroup, parent->cgroup))
+	    !set_string(&child->build_id, parent->build_id) || !set_string(&child->cgroup, parent->cgroup) ||
+	    !copy_libraries(child, parent))
 		return FDTAPE_ERR_MEMORY;
 	error = tell_event(t, parent, &item);
 	return error ? error : tell_process(t, child, r->time);

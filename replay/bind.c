@@ -151,9 +151,9 @@ static void bind_to(struct flow *library, struct flow *socket, unsigned depth, u
 	socket->bound_by[depth] = library->pub.def.id;
 	if (tls_stack_bound(socket->tls, depth, how, stamp) < 0)
 		play_fail(player, FDTAPE_ERR_MEMORY);
-	if (depth == 0) {
+	if (depth == 0 && library->pub.tls.library) {
 		free(socket->library);
-		socket->library = strdup(library->name);
+		socket->library = strdup(library->pub.tls.library);
 		socket->pub.tls.library = socket->library;
 		if (!socket->library)
 			play_fail(player, FDTAPE_ERR_MEMORY);

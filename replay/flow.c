@@ -588,7 +588,7 @@ static int set_definition(struct flow *flow, const struct fdtape_flow *def)
 	flow->pub.def = *def;
 	flow->pub.def.name = name;
 	if (flow->pub.def.kind == FDTAPE_KIND_LIBRARY)
-		flow->pub.tls.library = name;
+		flow->pub.tls.library = *name ? name : NULL;
 	flow->pub.opened = def->flags & FDTAPE_FLOW_PREOPENED ? 0 : play_wall(section, def->opened);
 	flow->pub.closed = def->closed ? play_wall(section, def->closed) : 0;
 	for (int dir = 0; dir < 2; dir++)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The audit: what adds up, and what does not, and why."""
+import contextlib
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +22,19 @@ connection = http.client.HTTPSConnection('localhost', int(sys.argv[1]), context=
 for line in sys.stdin:
     connection.request('GET', '/file.bin')
     open(sys.argv[2], 'ab').write(connection.getresponse().read())
+    print('done', flush=True)
+"""
+
+# Leaves what it is asked to do to a child, which ends.
+FORKS = """
+import os, ssl, sys, urllib.request
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+for line in sys.stdin:
+    if not os.fork():
+        open(sys.argv[2], 'wb').write(urllib.request.urlopen(sys.argv[1], context=context).read())
+        os._exit(0)
+    os.wait()
     print('done', flush=True)
 """
 
@@ -78,6 +94,43 @@ def equal_sources():
         equal("total", (total["wanting"], total["explained"]), (0, total["bytes"]))
 
 
+def ask(process):
+    """Has it done what it does, once."""
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    equal("answer", process.stdout.readline(), b"done\n")
+
+
+@contextlib.contextmanager
+def unheard(recorder):
+    """What happens in the block has happened before the recorder hears of it."""
+    recorder.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        recorder.send_signal(signal.SIGCONT)
+
+
+def ended_before():
+    """programs that have ended before the recorder hears of them: their library is known nevertheless"""
+    need("curl")
+    with workspace() as folder, https(folder) as site:
+        tape, curl, got = f"{folder}/ended.tape", os.path.realpath(shutil.which("curl")), f"{folder}/got"
+        with recording(tape, "--exe", curl) as recorder, unheard(recorder):
+            run("curl", "-sSk", "--http1.1", "-o", got, site.url)
+        (process,) = audit("--port", str(site.port), tape)[1]["process"]
+        equal("library", [os.path.basename(l["path"]) for l in process["libraries"]], ["libssl.so.3"])
+
+        parent = subprocess.Popen([sys.executable, "-c", FORKS, site.url, got], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        ask(parent)
+        with recording(tape, "-p", str(parent.pid)) as recorder, unheard(recorder):
+            ask(parent)
+        parent.communicate()
+        (process,) = audit("--port", str(site.port), tape)[1]["process"]
+        equal("not the parent", process["pid"] != parent.pid, True)
+        equal("the child's library", [os.path.basename(l["path"])[:7] for l in process["libraries"]], ["libssl."])
+
+
 def missed():
     """what is missed has its reason: no secrets recorded, open before recording began, not recorded at all"""
     with workspace() as folder, https(folder) as site:
@@ -88,13 +141,9 @@ def missed():
             tape = f"{folder}/{mode}.tape"
             process = subprocess.Popen([sys.executable, "-c", KEEPS, str(site.port), got], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE)
-            process.stdin.write(b"\n")
-            process.stdin.flush()
-            equal("before", process.stdout.readline(), b"done\n")
+            ask(process)
             with recording(tape, "-p", str(process.pid), "--tls", mode):
-                process.stdin.write(b"\n")
-                process.stdin.flush()
-                equal("after", process.stdout.readline(), b"done\n")
+                ask(process)
             process.communicate()
             status, found = audit("--port", str(site.port), tape)
             (flow,) = found["flow"]
@@ -128,4 +177,4 @@ def two_of_one_thread():
         equal("the TLS one", (other["tls"]["verdict"], "AEAD" in other["tls"]["evidence"]), ("tls", True))
 
 
-main(equal_sources, missed, two_of_one_thread)
+main(equal_sources, ended_before, missed, two_of_one_thread)
