@@ -132,8 +132,10 @@ def bounded():
     """--max-size bounds the memory: the newest stays"""
     with workspace() as folder:
         tape = f"{folder}/x.tape"
-        script = ("import os, socket\na, b = socket.socketpair()\nfor n in range(4000):\n    a.send(os.urandom(4080) + "
-                  "n.to_bytes(16, 'little'))\n    b.recv(4096, socket.MSG_WAITALL)\nexit(1)")
+        # Now and then it rests, so that a recorder that waits for the CPU loses nothing.
+        script = ("import os, socket, time\na, b = socket.socketpair()\nfor n in range(4000):\n"
+                  "    a.send(os.urandom(4080) + n.to_bytes(16, 'little'))\n    b.recv(4096, socket.MSG_WAITALL)\n"
+                  "    n % 100 or time.sleep(0.02)\nexit(1)")
         done = record(tape, sys.executable, "-c", script, options=["--last", "60s", "--max-size", "4M"])
         equal("status", done.returncode, 1)
         sound(tape)
