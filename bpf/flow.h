@@ -31,10 +31,10 @@ enum {
 	FLOW_LISTENS = 1u << 1,
 	FLOW_STREAM = 1u << 2,
 	FLOW_INHERITED = 1u << 3,
-	/* Ours, of probe_flow_state.flags alone: */
-	FLOW_DGRAM = 1u << 24,     /* its calls may have addresses of their own */
-	FLOW_FILE = 1u << 25,      /* no socket */
-	FLOW_PIPE = 1u << 26,      /* likewise */
+	/* Of probe_flow_state.flags alone: */
+	FLOW_DGRAM = PROBE_STATE_DGRAM,
+	FLOW_FILE = PROBE_STATE_FILE,
+	FLOW_PIPE = PROBE_STATE_PIPE,
 	FLOW_TOLD = 1u << 27,      /* the recorder knows it */
 	FLOW_WANTED = 1u << 28,    /* its ports are chosen */
 	FLOW_UNWANTED = 1u << 29,  /* they are not, and never will be */
@@ -256,6 +256,7 @@ __attribute__((noinline)) int tell_state(u64 asked, u32 closed, u32 gone)
 	record->h.flags = 0;
 	record->id = flow->id;
 	record->time = bpf_ktime_get_ns();
+	record->opened = flow->opened;
 	record->tgid = flow->tgid;
 	record->tid = (u32)id;
 	record->fd = flow->fd;
@@ -382,6 +383,7 @@ __attribute__((noinline)) int renew_flow(u32 fd, u32 how, u32 role)
 	flow->inode = ino;
 	flow->role = role;
 	flow->flags = kind;
+	flow->opened = bpf_ktime_get_ns();
 	flow->tgid = key.tgid;
 	flow->fd = fd;
 	if (!(kind & FLOW_FILE)) {

@@ -315,7 +315,7 @@ static __always_inline void tell_object(const struct object_key *key, const stru
 	__builtin_memset(record, 0, sizeof *record);
 	record->h.type = PROBE_FLOW;
 	record->id = state->id;
-	record->time = bpf_ktime_get_ns();
+	record->opened = record->time = bpf_ktime_get_ns();
 	record->tgid = id >> 32;
 	record->tid = (u32)id;
 	record->fd = -1;

@@ -94,6 +94,7 @@ struct probe_flow {
 	struct probe_header h; /* len: bytes of the file's path that follow, without NUL */
 	__u64 id;              /* unique in the recording, not dense */
 	__u64 time;
+	__u64 opened; /* or seen first; not later than `time` */
 	__u32 tgid;
 	__u32 tid;
 	__s32 fd;
@@ -345,14 +346,21 @@ struct probe_fd {
 	__s32 fd;
 };
 
-/* What the probes keep of a flow; the recorder reads it when a process ends. */
+enum probe_state_flag { /* beside those of enum fdtape_flow_flag */
+	PROBE_STATE_DGRAM = 1u << 24, /* its calls may have addresses of their own */
+	PROBE_STATE_FILE = 1u << 25,  /* no socket */
+	PROBE_STATE_PIPE = 1u << 26,  /* likewise */
+};
+
+/* What the probes keep of a flow; the recorder reads it when a process ends, and when records were lost. */
 struct probe_flow_state {
 	__u64 id;
 	__u64 file; /* struct file * */
 	__u64 inode;
 	__u64 bytes[2];
-	__u32 flags; /* bpf/flow.h */
+	__u32 flags; /* enum fdtape_flow_flag, enum probe_state_flag, and those of bpf/flow.h */
 	__u32 role;
+	__u64 opened;
 	__u64 ended; /* when, if that could not be told: see unsettled in bpf/flow.h */
 	__u32 tgid;
 	__s32 fd;
@@ -363,7 +371,7 @@ PROBE_PIN(probe_header, 8);
 PROBE_PIN(probe_call, 160);
 PROBE_PIN(probe_data, 24);
 PROBE_PIN(probe_address, 116);
-PROBE_PIN(probe_flow, 328);
+PROBE_PIN(probe_flow, 336);
 PROBE_PIN(probe_exec, 1608);
 PROBE_PIN(probe_name, 40);
 PROBE_PIN(probe_fork, 48);
@@ -375,7 +383,7 @@ PROBE_PIN(probe_key, 616);
 PROBE_PIN(probe_mapped, 536);
 PROBE_PIN(probe_syscall, 4);
 PROBE_PIN(probe_fd, 8);
-PROBE_PIN(probe_flow_state, 64);
+PROBE_PIN(probe_flow_state, 72);
 PROBE_PIN(probe_inflight, 80);
 PROBE_PIN(probe_pattern, 2120);
 PROBE_PIN(probe_choice, 17312);

@@ -224,23 +224,6 @@ static bool moves_between_fds(uint32_t call)
 	       call == FDTAPE_CALL_COPY_FILE_RANGE;
 }
 
-/* The flow of a call whose own record of it was lost. */
-static struct flow *guess_flow(struct translate *t, const struct probe_call *r, int *error)
-{
-	struct flow *f = new_flow(t, r->flow, r->tgid, error);
-
-	if (!f)
-		return NULL;
-	f->def.kind = r->call >= FDTAPE_CALL_SSL_READ ? FDTAPE_KIND_LIBRARY : FDTAPE_KIND_SOCKET;
-	f->def.fd = r->fd;
-	f->def.tid = r->tid;
-	f->def.opened = r->start;
-	f->def.flags = FDTAPE_FLOW_PREOPENED;
-	t->totals.flows += f->def.kind != FDTAPE_KIND_LIBRARY;
-	*error = put_flow(t, f);
-	return f;
-}
-
 static uint32_t event_flags(const struct probe_call *r, uint64_t given)
 {
 	return (r->h.flags & PROBE_NO_START ? FDTAPE_EVENT_NO_START : 0) |
@@ -275,7 +258,7 @@ int on_call(struct translate *t, const struct probe_call *r, uint64_t given, con
 		return error ? error : FDTAPE_ERR_MEMORY;
 	error = thread_seen(t, p, r->tid, r->start);
 	if (!error && r->flow && !f)
-		f = guess_flow(t, r, &error);
+		f = lost_flow(t, r, &error);
 	if (error)
 		return error;
 	e.flow = f ? f->def.id : 0;

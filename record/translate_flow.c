@@ -140,10 +140,13 @@ int on_flow(struct translate *t, const struct probe_flow *r, const uint8_t *path
 
 	if (!f && !(f = new_flow(t, r->id, r->tgid, &error)))
 		return error;
-	if (!f->def.opened) {
-		f->def.opened = r->time;
-		f->def.tid = r->tid;
+	if (!f->def.opened)
 		t->totals.flows += !r->handle;
+	if (!f->told) {
+		f->told = true;
+		f->def.opened = r->opened;
+		f->def.tid = r->tid;
+		f->def.flags = 0;
 	}
 	f->def.fd = r->fd;
 	/* At its end the socket can't be asked any more: what is known stays. */
@@ -177,14 +180,60 @@ int on_flow(struct translate *t, const struct probe_flow *r, const uint8_t *path
 	return error;
 }
 
+/* What the probes keep of it, for a flow that no record told of. */
+static void learn_flow(struct flow *f, const struct probe_flow_state *state)
+{
+	uint32_t kind = state->flags & (PROBE_STATE_DGRAM | PROBE_STATE_FILE | PROBE_STATE_PIPE);
+
+	if (f->told)
+		return;
+	f->told = true;
+	f->def.inode = state->inode;
+	f->def.role = state->role;
+	f->def.opened = state->opened;
+	f->def.kind = kind & PROBE_STATE_PIPE   ? FDTAPE_KIND_PIPE
+	              : kind & PROBE_STATE_FILE ? FDTAPE_KIND_FILE
+	                                        : FDTAPE_KIND_SOCKET;
+	f->def.flags = state->flags & (FDTAPE_FLOW_PREOPENED | FDTAPE_FLOW_INHERITED);
+	if (!kind || kind & PROBE_STATE_PIPE)
+		f->def.flags |= FDTAPE_FLOW_STREAM;
+}
+
+/* True: the probes follow it still. */
+static bool look_up(const struct translate *t, const struct flow *f, struct probe_flow_state *state)
+{
+	return f->def.kind != FDTAPE_KIND_LIBRARY && probes_fd(t->probes, f->def.pid, f->def.fd, state) &&
+	       state->id == f->kernel_id;
+}
+
 void settle_flow(struct translate *t, struct flow *f)
 {
 	struct probe_flow_state state;
 
 	count_at_least(f, f->next_offset[0], f->next_offset[1]);
-	if (f->def.kind != FDTAPE_KIND_LIBRARY && probes_fd(t->probes, f->def.pid, f->def.fd, &state) &&
-	    state.id == f->kernel_id)
+	if (look_up(t, f, &state)) {
+		learn_flow(f, &state);
 		count_at_least(f, state.bytes[0], state.bytes[1]);
+	}
+}
+
+struct flow *lost_flow(struct translate *t, const struct probe_call *r, int *error)
+{
+	struct flow *f = new_flow(t, r->flow, r->tgid, error);
+	struct probe_flow_state state;
+
+	if (!f)
+		return NULL;
+	f->def.kind = r->call >= FDTAPE_CALL_SSL_READ ? FDTAPE_KIND_LIBRARY : FDTAPE_KIND_SOCKET;
+	f->def.fd = r->fd;
+	f->def.tid = r->tid;
+	f->def.opened = r->start;
+	f->def.flags = FDTAPE_FLOW_PREOPENED; /* as far as we know */
+	if (look_up(t, f, &state))
+		learn_flow(f, &state);
+	t->totals.flows += f->def.kind != FDTAPE_KIND_LIBRARY;
+	*error = put_flow(t, f);
+	return f;
 }
 
 int end_flows(struct translate *t, struct process *p, uint64_t closed)
@@ -231,13 +280,9 @@ static void settle_one(void *context, const struct probe_flow_state *state)
 		if (!f)
 			return;
 		f->def.fd = state->fd;
-		f->def.kind = FDTAPE_KIND_SOCKET;
-		f->def.inode = state->inode;
-		f->def.role = state->role;
-		f->def.opened = state->ended;
-		f->def.flags = FDTAPE_FLOW_PREOPENED;
 		s->t->totals.flows++;
 	}
+	learn_flow(f, state);
 	count_at_least(f, state->bytes[0], state->bytes[1]);
 	if (!f->def.closed)
 		f->def.closed = state->ended;

@@ -43,6 +43,7 @@ struct gap {
 struct flow {
 	uint64_t kernel_id;
 	struct fdtape_flow def; /* name is owned; offsets and bytes as the kernel counts them */
+	bool told;              /* of what it is: else it is known by what was recorded of it alone */
 	bool closing;           /* close() was entered; its event is to come, then the definition */
 	uint64_t next_offset[2];
 	struct gap gaps[2][GAPS]; /* the latest, the newest first */
@@ -114,7 +115,9 @@ int put_flow(struct translate *t, const struct flow *f);
 void forget_flow(struct translate *t, struct flow *f);
 /* One that is new to us; NULL: *error. */
 struct flow *new_flow(struct translate *t, uint64_t kernel_id, uint32_t pid, int *error);
-/* Fetches the kernel's count of a flow that nothing more is heard of. */
+/* The flow of a call, whose own record was lost; NULL: *error. */
+struct flow *lost_flow(struct translate *t, const struct probe_call *r, int *error);
+/* Fetches the kernel's count of a flow that nothing more is heard of, and what the flow is if that was lost. */
 void settle_flow(struct translate *t, struct flow *f);
 /* Settles, puts and forgets all flows of a process, the oldest first; `closed`: when they ended, 0: they did not. */
 int end_flows(struct translate *t, struct process *p, uint64_t closed);

@@ -175,6 +175,16 @@ def recording(tape, *options):
     process.said = errors
 
 
+@contextlib.contextmanager
+def unheard(recorder):
+    """What happens in the block has happened before the recorder hears of it."""
+    recorder.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        recorder.send_signal(signal.SIGCONT)
+
+
 def closing(text):
     """The figures of the last line on standard error."""
     equal("system calls that were refused", b"system call" in text, False)
@@ -227,10 +237,6 @@ def bpf_refused():
         return None  # whatever goes wrong from here on is a failure
     done = run(RECORD, "-o", "/dev/null", "--", "true", check=False)
     return done.stderr.decode(errors="replace").splitlines()[0] if done.returncode == 125 else None
-
-
-class Skip(Exception):
-    """Raised by a test: what this machine lacks for it."""
 
 
 def main(*tests):

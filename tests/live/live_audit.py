@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The audit: what adds up, and what does not, and why."""
-import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 
-from live import ANALYZE, equal, main, read, record, recording, run, workspace
+from live import ANALYZE, equal, main, read, record, recording, run, unheard, workspace
 from tls_live import https, need
 
 # Asks as often as it is told to, on one connection; the answers' bodies go to a file.
@@ -99,16 +97,6 @@ def ask(process):
     process.stdin.write(b"\n")
     process.stdin.flush()
     equal("answer", process.stdout.readline(), b"done\n")
-
-
-@contextlib.contextmanager
-def unheard(recorder):
-    """What happens in the block has happened before the recorder hears of it."""
-    recorder.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        recorder.send_signal(signal.SIGCONT)
 
 
 def ended_before():

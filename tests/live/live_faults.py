@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A recorder that is killed, a disk that is full, a reader that goes away: what was recorded survives."""
+import datetime
 import json
 import mmap
 import os
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 
-from live import ANALYZE, ENV, RECORD, equal, main, run, workspace
+from live import ANALYZE, ENV, RECORD, equal, main, recording, run, unheard, workspace
 
 # Each message is its own number, 64 times. The number of the last one that arrived, and when, is left in a shared page,
 # where it can be read at any time.
@@ -26,6 +27,32 @@ while True:
     if n % 64 == 0:
         page[:16] = struct.pack("<QQ", n, time.monotonic_ns())
         time.sleep(0.0005)
+"""
+# Fills the ring, and goes on behind that: with what stays open, and with what is closed at once.
+FILLS = """
+import os, socket, sys, time
+a, b = socket.socketpair()
+print('there', flush=True)
+sys.stdin.readline()
+for n in range(2000):
+    a.send(bytes(1000))
+    b.recv(1000)
+print(time.time_ns(), flush=True)
+c, d = socket.socketpair()
+c.send(bytes(100))
+d.recv(100)
+e, f = socket.socketpair()
+e.send(bytes(200))
+f.recv(200)
+e.close()
+f.close()
+file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
+os.write(file, bytes(300))
+os.close(file)
+print(time.time_ns(), c.fileno(), d.fileno(), flush=True)
+sys.stdin.readline()
+c.send(bytes(10))
+d.recv(10)
 """
 KILLS = int(os.environ.get("KILLS", "100"))
 # A group is closed within a second; to this comes what the machine makes the recorder wait.
@@ -157,4 +184,30 @@ def reader_gone():
         equal("the head is a truncated tape", done.returncode, 3)
 
 
-main(killed, limited, reader_gone)
+def lost_beginnings():
+    """what was opened while the ring was full is not taken for what was open before, nor for what it is not"""
+    with workspace() as folder:
+        tape = f"{folder}/full.tape"
+        program = subprocess.Popen([sys.executable, "-c", FILLS, f"{folder}/file"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+        equal("there", program.stdout.readline(), b"there\n")
+        with recording(tape, "-p", str(program.pid), "--ring", "64K", "--files") as recorder:
+            with unheard(recorder):
+                program.stdin.write(b"\n")
+                program.stdin.flush()
+                full, line = int(program.stdout.readline()), program.stdout.readline().split()
+            program.communicate(b"\n")
+        after, c, d = (int(word) for word in line)
+        flows = [json.loads(line) for line in run(ANALYZE, "--json", "flows", tape).stdout.splitlines()]
+        late = {tuple(f[side]["bytes"] for side in ("in", "out")): f for f in flows if f["fd"] >= c and f["kind"] != "pipe"}
+        equal("carried", sorted(late), [(0, 110), (0, 200), (0, 300), (110, 0), (200, 0)])
+        equal("fds", (late[0, 110]["fd"], late[110, 0]["fd"]), (c, d))
+        for carried, flow in late.items():
+            equal(f"{carried}: kind", flow["kind"], "file" if carried == (0, 300) else "socket")
+            at = datetime.datetime.fromisoformat(flow["opened"][:26] + "+00:00").timestamp() if flow["opened"] else 0
+            equal(f"{carried}: opened", full / 1e9 - 0.01 < at < after / 1e9 + 0.01, True)
+            equal(f"{carried}: adds up", all(flow[side]["captured"] + flow[side]["lost"] == flow[side]["bytes"]
+                                             for side in ("in", "out")), True)
+
+
+main(killed, limited, reader_gone, lost_beginnings)

@@ -18,6 +18,15 @@
 
 static struct end pair[2];
 
+/* The number may be another thread's before the call has returned. */
+static void close_raced(const struct end *e)
+{
+	int result = close(e->fd);
+
+	truth_call(e->flow, "close", result, "raced");
+	MUST(result == 0);
+}
+
 static void *own(void *unused)
 {
 	struct end end[2];
@@ -27,8 +36,8 @@ static void *own(void *unused)
 		end_write(&end[i % 2], 1 + i * 67 % 5000);
 		end_read(&end[!(i % 2)], 1 + i * 67 % 5000);
 	}
-	end_close(&end[0]);
-	end_close(&end[1]);
+	close_raced(&end[0]);
+	close_raced(&end[1]);
 	return unused;
 }
 

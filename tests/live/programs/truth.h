@@ -22,7 +22,8 @@
  * A flow's words: kind, proto, role (as `fdtape-analyze --json flows` calls them), stream=0|1, listens=0|1,
  * preopened=0|1, inherited=0|1, end=open|closed, blind=1 (it may be missing, where blind losses are told of).
  * A call's words: peek, reread, passed, pending, nostart; bytes=N where they are not the result; any: in any order;
- * peer=FAMILY:HEX:PORT, one for each message: whom it came from or went to.
+ * peer=FAMILY:HEX:PORT, one for each message: whom it came from or went to; raced: a close() whose number another thread
+ * may have before it returns. With --lean it may be missing then, and only the flow's end be told.
  */
 #include <stdarg.h>
 #include <stdatomic.h>
