@@ -18,6 +18,7 @@
  * heads stand right before the payload bytes, so that one bpf_ringbuf_output() sends head and payload.
  */
 #include "bpf/flow.h"
+#include "bpf/user.h"
 
 #define PIECE     (PROBE_CHUNK_MAX / 2)
 #define STEPS     1024 /* of one turn */
@@ -41,6 +42,7 @@ struct payload_scratch {
 	u64 fill; /* of the chunk buffer */
 	u64 sent; /* payload bytes in records before this one */
 	u64 failed;
+	u64 awaited; /* the next piece, since it could not be read at once */
 	u64 counted; /* of the call's bytes, as lost */
 	/* What is sent. A DATA record's head takes the place of the call's end. */
 	struct probe_call call;
@@ -133,7 +135,7 @@ __attribute__((noinline)) int copy_step(void)
 	if (s->len == 0) {
 		if (s->iovs == 0)
 			goto unreadable; /* more was carried than there is room for: MSG_TRUNC */
-		if (bpf_probe_read_user(&iov, sizeof iov, (void *)s->iov))
+		if (read_program(&iov, sizeof iov, s->iov))
 			goto unreadable;
 		s->base = iov.base;
 		s->len = iov.len;
@@ -155,7 +157,7 @@ __attribute__((noinline)) int copy_step(void)
 			n = PROBE_CHUNK_MAX;
 		barrier_var(n); /* the verifier must find the bound in the register that is used */
 		if (bpf_probe_read_user(s->data, n, (void *)s->base))
-			goto unreadable;
+			goto absent;
 	} else {
 		if (n > PIECE)
 			n = PIECE;
@@ -163,13 +165,20 @@ __attribute__((noinline)) int copy_step(void)
 		fill &= PIECE - 1;
 		barrier_var(fill);
 		if (bpf_probe_read_user(s->data + fill, n, (void *)s->base))
-			goto unreadable;
+			goto absent;
 	}
+	s->awaited = 0;
 	s->fill += n;
 	s->base += n;
 	s->len -= n;
 	s->left -= n;
 	return 0;
+absent:
+	/* The next step takes it up again. */
+	if (!s->awaited && !await_user(s->base, n)) {
+		s->awaited = 1;
+		return 0;
+	}
 unreadable:
 	lost_of_call(s, PROBE_LOST_UNREADABLE, s->left);
 	s->left = 0;
@@ -195,6 +204,7 @@ __attribute__((noinline)) int send_call(u64 bytes)
 	s->fill = 0;
 	s->sent = 0;
 	s->failed = 0; /* `counted` may have begun */
+	s->awaited = 0;
 	if (bytes > payload_max) {
 		lost_of_call(s, PROBE_LOST_LONG, bytes - payload_max);
 		bytes = payload_max;

@@ -130,7 +130,7 @@ static __always_inline bool take_message(struct payload_scratch *s, u64 address,
 	struct user_msghdr message;
 
 	s->call.arg[1] = flags;
-	if (bpf_probe_read_user(&message, sizeof message, (void *)address))
+	if (read_program(&message, sizeof message, address))
 		return false;
 	s->call.arg[0] = message.iovlen;
 	s->iov = message.iov;
@@ -142,8 +142,8 @@ static __always_inline bool take_message(struct payload_scratch *s, u64 address,
 		struct user_cmsghdr control;
 
 		/* The first is where SCM_RIGHTS stands in practice: the kernel puts it behind credentials only. */
-		if (!bpf_probe_read_user(&control, sizeof control, (void *)message.control) &&
-		    control.level == SOL_SOCKET && control.type == SCM_RIGHTS)
+		if (!read_program(&control, sizeof control, message.control) && control.level == SOL_SOCKET &&
+		    control.type == SCM_RIGHTS)
 			s->passed = 1;
 	}
 	if (s->passed)
@@ -204,7 +204,7 @@ __attribute__((noinline)) int add_room(u32 i)
 	struct payload_scratch *s = bpf_map_lookup_elem(&payload_scratch, &zero);
 	struct user_iovec iov;
 
-	if (!s || i >= s->iovs || bpf_probe_read_user(&iov, sizeof iov, (void *)(s->iov + i * sizeof iov)))
+	if (!s || i >= s->iovs || read_program(&iov, sizeof iov, s->iov + i * sizeof iov))
 		return 1;
 	s->room += iov.len;
 	return 0;
@@ -300,10 +300,10 @@ __attribute__((noinline)) int tell_passed_fd(u32 i)
 	struct user_msghdr message;
 	s32 fd;
 
-	if (!s || bpf_probe_read_user(&message, sizeof message, (void *)s->arg[1]) ||
-	    bpf_probe_read_user(&control, sizeof control, (void *)message.control) ||
+	if (!s || read_program(&message, sizeof message, s->arg[1]) ||
+	    read_program(&control, sizeof control, message.control) ||
 	    sizeof control + (i + 1) * sizeof fd > control.len ||
-	    bpf_probe_read_user(&fd, sizeof fd, (void *)(message.control + sizeof control + i * sizeof fd)))
+	    read_program(&fd, sizeof fd, message.control + sizeof control + i * sizeof fd))
 		return 1;
 	flow_of(fd, FD_FOUND, 0);
 	return 0;
@@ -343,7 +343,7 @@ __attribute__((noinline)) int finish_message(u32 i)
 	s->call.peer_len = 0;
 	found = take_message(s, message, s->arg[3], flow->flags & FLOW_DGRAM);
 	s->call.arg[2] = i;
-	if (s->call.ret <= 0 || bpf_probe_read_user(&n, sizeof n, (void *)(message + sizeof(struct user_msghdr))))
+	if (s->call.ret <= 0 || read_program(&n, sizeof n, message + sizeof(struct user_msghdr)))
 		n = 0;
 	carry(s, flow, n, found, true);
 	return 0;
@@ -428,7 +428,7 @@ __attribute__((noinline)) int finish_copy(u32 shape)
 		from = flow_of(in, regular && to ? FD_SOURCE : FD_FOUND, 0);
 		if (bytes && regular) {
 			position = BPF_CORE_READ(file, f_pos);
-			if (!position_at || !bpf_probe_read_user(&position, sizeof position, (void *)position_at)) {
+			if (!position_at || !read_program(&position, sizeof position, position_at)) {
 				s->call.file_inode = BPF_CORE_READ(inode, i_ino);
 				s->call.file_offset = position - bytes;
 			}
@@ -461,7 +461,7 @@ static __always_inline u64 two_fds(struct payload_scratch *s, u64 address, u64 *
 
 	s->call.fd = -1;
 	*other = 0;
-	if (s->call.ret < 0 || bpf_probe_read_user(fd, sizeof fd, (void *)address))
+	if (s->call.ret < 0 || read_program(fd, sizeof fd, address))
 		return 0;
 	s->call.fd = fd[0];
 	s->call.arg[1] = (u64)(u32)fd[0] << 32 | (u32)fd[1];

@@ -118,6 +118,7 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 ip link set lo up
+echo 0 >/proc/sys/vm/compaction_proactiveness 2>/dev/null
 for line in 1 2 3; do stty -F /dev/ttyS\$line raw; done
 /record --check >/dev/ttyS3 2>&1
 RECORD=/record CHECK=/check_tape PROGRAMS=/programs KEEP=/kept WORK=/work/w TIMEOUT=300 KEEP_MAX=2000 \\
@@ -132,10 +133,12 @@ rm -rf "$root"
 
 # One thread for both processors: with two, a processor may still run what the other has just patched (jump labels), and
 # the kernel dies of a breakpoint of its own. With three machines on two real processors it is no slower.
+# A processor that waits for its turn may do so while it moves a program's memory, which nobody can read for that long:
+# longer than the probes wait (bpf/user.h). So nothing is moved: no huge pages are put together, no memory is compacted.
 boot() {
 	timeout -k 10 "$LIMIT" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 2 -m 1536 -display none -no-reboot \
 		-monitor none -net none -kernel "$kernels/vmlinuz-$series" -initrd "$out/initrd" \
-		-append "console=ttyS0 loglevel=5 panic=-1 mitigations=off" \
+		-append "console=ttyS0 loglevel=5 panic=-1 mitigations=off transparent_hugepage=never" \
 		-serial "file:$out/console" -serial "file:$out/tap" -serial "file:$out/kept.tar.gz" -serial "file:$out/check" \
 		</dev/null >"$out/qemu" 2>&1
 	status=$?

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Programs without TLS, and what the recorder does beside recording."""
 import os
+import re
 import signal
 import socket
 import stat
@@ -8,8 +9,8 @@ import subprocess
 import sys
 import time
 
-from live import (ANALYZE, ENV, RECORD, REPLAY, analyze, equal, free_port, json_lines, main, nginx, nginx_config, read, record,
-                  recording, run, server, sha256, workspace)
+from live import (ANALYZE, BIN, ENV, RECORD, REPLAY, ROOM, Skip, analyze, closing, equal, free_port, json_lines, main, nginx,
+                  nginx_config, read, record, recording, run, server, sha256, workspace)
 
 
 def clear_http():
@@ -197,4 +198,21 @@ def dns():
         equal("dig's ports", (rows[0][3], rows[1][2], rows[0][2]), (port, port, rows[1][3]))
 
 
-main(clear_http, every_byte, children, status, piped, stopped, refused, dns)
+def moved():
+    """memory that the kernel moves at the moment when a call ends is there a moment later"""
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Skip("one CPU: who moves memory waits for us")
+    with workspace() as folder:
+        tape = f"{folder}/moved.tape"
+        done = record(tape, os.path.join(BIN, "tests/live/programs/moved"), options=[*ROOM, "--tls", "off"])
+        if done.returncode == 2:
+            raise Skip("this kernel has no MADV_COLLAPSE")
+        line, times = closing(done.stderr), int(done.stdout)
+        equal("moved often enough to show", times > 100, True)
+        unreadable = re.search(r"(\d+) x memory unreadable", line["missing"] or "")
+        # Who moves it may be kept from its CPU for long, now and then. Unawaited it is more than a third.
+        lost = int(unreadable[1]) if unreadable else 0
+        equal(f"{lost} of {times} is little", lost <= times / 20, True)
+
+
+main(clear_http, every_byte, children, status, piped, stopped, refused, dns, moved)
