@@ -42,6 +42,11 @@ char *alloc_copy(const char *string)
 	return check(strdup(string));
 }
 
+char *alloc_copy_n(const char *string, size_t len)
+{
+	return check(strndup(string, len));
+}
+
 void alloc_text_begin(struct alloc_text *text)
 {
 	*text = (struct alloc_text){0};

@@ -14,6 +14,7 @@ void *alloc_new(size_t n, size_t size);
 /* Makes room for at least n elements, doubling *room; what was in `array` stays. */
 void *alloc_grow(void *array, size_t *room, size_t n, size_t size);
 char *alloc_copy(const char *string);
+char *alloc_copy_n(const char *string, size_t len);
 
 /* A text that is written like a file: the stream, and in the end the text, which belongs to the caller. */
 struct alloc_text {

@@ -32,9 +32,12 @@ struct audited {
 	char *exe;
 	struct library {
 		char *path;
+		bool told;         /* what the recorder did with it, in `functions`: */
+		int64_t functions; /* that were probed; -1: it could not be probed */
 		uint64_t objects, calls, bytes;
-	} libraries[8];
-	size_t n_libraries;
+	} * libraries;
+	size_t n_libraries, room;
+	uint64_t objects; /* of the libraries */
 	uint64_t secrets;
 	uint64_t tls, told; /* flows that are TLS; of them, those whose plaintext is known */
 	uint64_t sealed;    /* flows that nothing opens, */
@@ -85,20 +88,51 @@ static struct audited *process_of(struct audit *audit, const struct player_proce
 	return p;
 }
 
+/* Of more than can be in earnest, the others are one without a name. */
+#define LIBRARIES_MAX 64
+
+static struct library *library_at(struct audited *p, const char *path, size_t len)
+{
+	struct library *l;
+
+	for (size_t i = 0; i < p->n_libraries; i++)
+		if (strncmp(p->libraries[i].path, path, len) == 0 && !p->libraries[i].path[len])
+			return &p->libraries[i];
+	if (p->n_libraries >= LIBRARIES_MAX && len)
+		return library_at(p, "", 0);
+	p->libraries = alloc_grow(p->libraries, &p->room, p->n_libraries + 1, sizeof *l);
+	l = &p->libraries[p->n_libraries++];
+	*l = (struct library){.path = alloc_copy_n(path, len)};
+	return l;
+}
+
 static struct library *library_of(struct audited *p, const char *path)
 {
-	enum {
-		MOST = sizeof p->libraries / sizeof *p->libraries
-	};
-	size_t i;
+	return library_at(p, path, strlen(path));
+}
 
-	for (i = 0; i < p->n_libraries; i++)
-		if (strcmp(p->libraries[i].path, path) == 0)
-			return &p->libraries[i];
-	if (i == MOST)
-		return &p->libraries[MOST - 1];
-	p->libraries[p->n_libraries++].path = alloc_copy(path);
-	return &p->libraries[i];
+/* What the recorder saw mapped: see struct fdtape_process. What is not of that form is passed over. */
+static void take_libraries(struct audited *p, const char *lines)
+{
+	for (const char *end; (end = strchr(lines, '\n')); lines = end + 1) {
+		const char *path = memchr(lines, ' ', (size_t)(end - lines));
+		struct library *l;
+
+		if (!path || path + 1 == end)
+			continue;
+		l = library_at(p, path + 1, (size_t)(end - path - 1));
+		l->told = true;
+		l->functions = *lines == '-' ? -1 : strtol(lines, NULL, 10);
+	}
+}
+
+/* Of those that the recorder told of. */
+static bool any_library(const struct audited *p, bool refused)
+{
+	for (size_t i = 0; i < p->n_libraries; i++)
+		if (p->libraries[i].told && (refused ? p->libraries[i].functions < 0 : p->libraries[i].functions > 0))
+			return true;
+	return false;
 }
 
 /* Why nothing opens some of the process' flows: words, most telling first. At most WHYS. */
@@ -109,7 +143,7 @@ enum {
 static size_t find_whys(const struct audit *audit, const struct audited *p, const char *whys[static WHYS])
 {
 	const struct play_losses *l = &audit->play.losses;
-	bool hooked = p->secrets || p->n_libraries;
+	bool told = p->secrets || p->objects;
 	size_t n = 0;
 
 	if (p->sealed == 0)
@@ -118,13 +152,17 @@ static size_t find_whys(const struct audit *audit, const struct audited *p, cons
 		whys[n++] = "recorded with --tls off";
 	if (p->before)
 		whys[n++] = "open before recording began: its secrets were derived then";
-	if (audit->tls && strcmp(audit->tls, "calls") == 0 && !p->n_libraries)
+	if (audit->tls && strcmp(audit->tls, "calls") == 0 && !p->objects)
 		whys[n++] = "recorded with --tls calls: no secrets";
 	if (p->io_uring)
 		whys[n++] = "uses io_uring";
 	if (l->by[FDTAPE_LOSS_RING_FULL].count || l->by[FDTAPE_LOSS_MAP_FULL].count)
 		whys[n++] = "the recording lost events";
-	if (!hooked && n == 0)
+	if (!told && any_library(p, true))
+		whys[n++] = "its TLS library could not be probed";
+	if (!told && n == 0 && any_library(p, false))
+		whys[n++] = "no probed function was called: TLS of another library, or its own";
+	else if (!told && n == 0)
 		whys[n++] = "no probed function was called: static and stripped, or a library that is not known";
 	else if (n == 0)
 		whys[n++] = "its secrets are not on the tape";
@@ -269,6 +307,9 @@ static struct json *process_object(const struct audit *audit, const struct audit
 		struct json *library = js_object();
 
 		js_set(library, "path", js_known(l->path));
+		js_set(library, "functions",
+		       l->told && l->functions >= 0 ? js_number((uint64_t)l->functions) : js_null());
+		js_set(library, "hooked", l->told || l->objects ? js_bool(l->functions > 0 || l->objects) : js_null());
 		js_set(library, "objects", js_number(l->objects));
 		js_set(library, "calls", js_number(l->calls));
 		js_set(library, "bytes", js_number(l->bytes));
@@ -415,6 +456,8 @@ static int on_item(void *context, const struct fdtape_item *item)
 
 	if (item->type == FDTAPE_ITEM_SECRET)
 		process_by_pid(audit, item->secret.pid)->secrets++;
+	if (item->type == FDTAPE_ITEM_PROCESS && *item->process.libraries)
+		take_libraries(process_by_pid(audit, item->process.pid), item->process.libraries);
 	return play_item(context, item);
 }
 
@@ -476,8 +519,10 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 	struct tls_stack_bytes ignored;
 	struct judged j;
 
-	if (library)
+	if (library) {
 		library_of(process_of(audit, flow->process), flow->def.name)->objects++;
+		process_of(audit, flow->process)->objects++;
+	}
 	if (!flow_is_part(flow) && (flow->traffic[FDTAPE_IN].bytes || flow->traffic[FDTAPE_OUT].bytes) &&
 	    (library || player_flow_bytes(flow, FDTAPE_IN, &ignored))) {
 		j = judge(flow);
@@ -497,6 +542,26 @@ static int by_pid(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+static void put_library(FILE *out, const struct library *l)
+{
+	const char *between = ": ";
+
+	fputs(l->functions > 0 || l->objects ? "  hooked " : "  seen ", out);
+	cli_put_string(out, *l->path ? l->path : "a library whose name is not known");
+	if (l->told && l->functions < 0)
+		fputs(": it could not be probed", out);
+	else if (l->told && l->functions == 0)
+		fputs(": it has no function that is known and asked for", out);
+	else if (l->told)
+		fprintf(out, ": %" PRId64 " function%s", l->functions, l->functions == 1 ? "" : "s");
+	if (l->told)
+		between = ", ";
+	if (l->objects)
+		fprintf(out, "%s%" PRIu64 " object%s, %" PRIu64 " call%s", between, l->objects,
+		        l->objects == 1 ? "" : "s", l->calls, l->calls == 1 ? "" : "s");
+	putc('\n', out);
+}
+
 static void put_process(const struct audit *audit, const struct audited *p)
 {
 	FILE *out = audit->play.options->out;
@@ -506,14 +571,8 @@ static void put_process(const struct audit *audit, const struct audited *p)
 	fprintf(out, "%s: %" PRIu64 " TLS flow%s, %" PRIu64 " readable; %" PRIu64 " secret%s\n",
 	        p->name ? p->name : "?", p->tls, p->tls == 1 ? "" : "s", p->told, p->secrets,
 	        p->secrets == 1 ? "" : "s");
-	for (size_t i = 0; i < p->n_libraries; i++) {
-		const struct library *l = &p->libraries[i];
-
-		fputs("  hooked ", out);
-		cli_put_string(out, *l->path ? l->path : "a library whose name is not known");
-		fprintf(out, ": %" PRIu64 " object%s, %" PRIu64 " call%s\n", l->objects, l->objects == 1 ? "" : "s",
-		        l->calls, l->calls == 1 ? "" : "s");
-	}
+	for (size_t i = 0; i < p->n_libraries; i++)
+		put_library(out, &p->libraries[i]);
 	if (p->unbound)
 		fprintf(out, "  %" PRIu64 " object%s delivered bytes of no known file descriptor\n", p->unbound,
 		        p->unbound == 1 ? "" : "s");
@@ -538,7 +597,7 @@ static void put_processes(const struct audit *audit)
 	qsort(all, n, sizeof *all, by_pid);
 	for (size_t i = 0; i < n; i++) {
 		p = all[i];
-		if (!p->tls && !p->n_libraries && !p->secrets)
+		if (!p->tls && !p->objects && !p->secrets)
 			continue;
 		if (audit->play.options->json) {
 			js_line(out, process_object(audit, p));
@@ -592,6 +651,7 @@ static void release(struct audit *audit)
 	for (size_t cursor = 0; (p = map_next(&audit->processes, &cursor));) {
 		for (size_t i = 0; i < p->n_libraries; i++)
 			free(p->libraries[i].path);
+		free(p->libraries);
 		free(p->name);
 		free(p->exe);
 		free(p);

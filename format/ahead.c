@@ -153,6 +153,7 @@ static bool keep_item(struct batch *b, struct fdtape_item *item)
 		process->cmdline = keep_string(b, process->cmdline, &kept);
 		process->build_id = keep_string(b, process->build_id, &kept);
 		process->cgroup = keep_string(b, process->cgroup, &kept);
+		process->libraries = keep_string(b, process->libraries, &kept);
 		break;
 	case FDTAPE_ITEM_THREAD:
 		item->thread.comm = keep_string(b, item->thread.comm, &kept);

@@ -43,9 +43,9 @@ static const struct member clock_members[] = {
 };
 
 static const struct member process_members[] = {
-        {U32(process.pid)},         {U32(process.ppid)},      {U32(process.uid)},        {U64(process.time)},
-        {STRING(process.comm)},     {STRING(process.exe)},    {STRING(process.cmdline)}, {U64(process.started)},
-        {STRING(process.build_id)}, {STRING(process.cgroup)},
+        {U32(process.pid)},         {U32(process.ppid)},      {U32(process.uid)},          {U64(process.time)},
+        {STRING(process.comm)},     {STRING(process.exe)},    {STRING(process.cmdline)},   {U64(process.started)},
+        {STRING(process.build_id)}, {STRING(process.cgroup)}, {STRING(process.libraries)},
 };
 
 static const struct member thread_members[] = {

@@ -10,7 +10,7 @@
 #include "format/diag.h"
 
 #define FORMAT_MAJOR 1
-#define FORMAT_MINOR 1
+#define FORMAT_MINOR 2
 
 /* Of a SECTION block, stored: smaller than other blocks, because a search for a section hashes each candidate. */
 #define SECTION_LEN_MAX (256u << 10)

@@ -52,13 +52,36 @@ void libraries_of_process(pid_t pid, libraries_found *found, void *context)
 	fclose(maps);
 }
 
+/* What follows the name is ".so.3", or "-78d8aee1.so.3" in a Python wheel. */
+bool libraries_is_named(const char *path, const char *name)
+{
+	const char *base = strrchr(path, '/');
+	size_t len = strlen(name);
+
+	return base && strncmp(base + 1, name, len) == 0 && strchr(".-", base[1 + len]);
+}
+
+bool libraries_is_tls(const char *path)
+{
+	static const char *const names[] = {"libssl",     "libgnutls",  "libssl3", "libmbedtls", "libwolfssl",
+	                                    "libbotan-2", "libbotan-3", "libs2n",  "libtls",     "librustls"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (libraries_is_named(path, names[i]))
+			return true;
+	return false;
+}
+
 bool libraries_path(pid_t pid, const char *seen, uint64_t inode, char *path, size_t size)
 {
 	struct stat st;
 
 	if (!*seen || (size_t)snprintf(path, size, "/proc/%d/root%s", pid, seen) >= size)
 		return false;
-	return stat(path, &st) == 0 && st.st_ino == inode;
+	if (stat(path, &st) == 0 && st.st_ino == inode)
+		return true;
+	/* The process may be gone; where it sees what we see, the file is not. */
+	return (size_t)snprintf(path, size, "%s", seen) < size && stat(path, &st) == 0 && st.st_ino == inode;
 }
 
 static const char *const tls_libraries[] = {

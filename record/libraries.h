@@ -20,6 +20,12 @@ void libraries_of_process(pid_t pid, libraries_found *found, void *context);
 /* A path, valid for us, of what the process sees as `seen`; false: that is not the file with this inode (any more). */
 bool libraries_path(pid_t pid, const char *seen, uint64_t inode, char *path, size_t size);
 
+/* Whether the file is the library of that name, "libssl", in whatever version. */
+bool libraries_is_named(const char *path, const char *name);
+
+/* Whether the file is by its name a library that does TLS: one that is known here or not. */
+bool libraries_is_tls(const char *path);
+
 /* The TLS libraries that the dynamic linker would give a program that starts now, from its cache and the usual
  * folders: they can be probed before the first program that uses them runs. */
 void libraries_of_system(libraries_found *found, void *context);

@@ -146,6 +146,7 @@ struct file_id {
 	dev_t device;
 	ino_t inode;
 	bool probed;
+	int n_probed; /* functions; -1: they can't be */
 	off_t size;
 	struct timespec modified;
 };
@@ -480,14 +481,17 @@ static struct file_id *known_file(struct probes *p, const struct stat *st)
 	return NULL;
 }
 
-static int remember_file(struct probes *p, const struct stat *st, bool probed)
+/* NULL: no memory. */
+static struct file_id *remember_file(struct probes *p, const struct stat *st, bool probed)
 {
 	struct file_id *file = known_file(p, st), *files;
 
 	if (!file) {
 		files = realloc(p->files, (p->n_files + 1) * sizeof *files);
-		if (!files)
-			return fail(p, -ENOMEM, "no memory");
+		if (!files) {
+			fail(p, -ENOMEM, "no memory");
+			return NULL;
+		}
 		p->files = files;
 		file = &files[p->n_files++];
 	}
@@ -496,7 +500,7 @@ static int remember_file(struct probes *p, const struct stat *st, bool probed)
 	                         .probed = probed,
 	                         .size = st->st_size,
 	                         .modified = st->st_mtim};
-	return 0;
+	return file;
 }
 
 static bool is_settled(const struct file_id *file, const struct stat *st)
@@ -597,24 +601,40 @@ static int attach_functions(struct probes *p, const char *path, uint64_t *offset
 	return n;
 }
 
-int probes_attach_file(struct probes *p, const char *path)
+static int attach_to(struct probes *p, struct file_id *file, const char *path, uint64_t *offsets)
+{
+	int n = attach_functions(p, path, offsets);
+
+	file->n_probed = n < 0 ? -1 : n;
+	return n;
+}
+
+int probes_attach_file(struct probes *p, const char *path, int *n_probed)
 {
 	uint64_t offsets[N_FUNCTIONS];
+	struct file_id *file;
 	struct stat st;
 	int error;
 
+	*n_probed = 0;
 	if (!p->keys && !p->calls)
 		return 0;
 	if (stat(path, &st) != 0)
 		return fail(p, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode) || is_settled(known_file(p, &st), &st))
+	file = known_file(p, &st);
+	if (!S_ISREG(st.st_mode) || is_settled(file, &st)) {
+		*n_probed = file ? file->n_probed : 0;
 		return 0;
+	}
 	error = symbols_find(path, function_names(), N_FUNCTIONS, offsets);
 	if (error < 0 && error != -ENOEXEC)
 		return fail(p, error, "%s: %s", path, strerror(-error));
-	if (remember_file(p, &st, error > 0) != 0)
+	file = remember_file(p, &st, error > 0);
+	if (!file)
 		return -ENOMEM;
-	return error > 0 ? attach_functions(p, path, offsets) : 0;
+	error = error > 0 ? attach_to(p, file, path, offsets) : 0;
+	*n_probed = file->n_probed;
+	return error;
 }
 
 int probes_attach_given(struct probes *p, const char *path, const char *symbols)
@@ -645,9 +665,8 @@ int probes_attach_given(struct probes *p, const char *path, const char *symbols)
 	}
 	if (!p->keys && !p->calls)
 		return 0;
-	error = remember_file(p, &st, true);
-	if (!error)
-		error = attach_functions(p, path, offsets);
+	known = remember_file(p, &st, true);
+	error = known ? attach_to(p, known, path, offsets) : -ENOMEM;
 	if (error == 0)
 		return fail(p, -ENOENT, "%s holds no function of TLS that is known and asked for%s", path,
 		            symbols ? "" : "; say where they are with --symbols FILE");

@@ -31,8 +31,9 @@ struct probes_options {
 int probes_open(struct probes **probes, const struct probes_options *options);
 
 /* Attaches to the TLS functions that the file defines, if it does and if that was not done yet. Files without any
- * are no error. The number of probed functions, or -errno. */
-int probes_attach_file(struct probes *probes, const char *path);
+ * are no error. The number of functions that were probed now, or -errno. *n_probed: of all that are probed in the file;
+ * -1: it has some, and they can't be probed. */
+int probes_attach_file(struct probes *probes, const char *path, int *n_probed);
 
 /* The same for a file that was named: it must be an ELF file, and have such functions. `symbols`: a file that says where
  * they are (record/symbols.h); NULL: none. */

@@ -78,14 +78,15 @@ static int failure_status(const struct recorder *r)
 
 /* ---- the probes ------------------------------------------------------------------------------------------------- */
 
-static void attach_file(void *context, const char *path, const char *seen)
+/* How many functions are probed in the file; -1: it can't be probed. */
+static int attach_mapped(void *context, const char *path, const char *seen)
 {
 	struct recorder *r = context;
-	int n;
+	int n, n_probed;
 
 	if (r->tls_refused)
-		return;
-	n = probes_attach_file(r->probes, path);
+		return libraries_is_tls(seen) ? -1 : 0;
+	n = probes_attach_file(r->probes, path, &n_probed);
 	if ((n == -EPERM || n == -EACCES) && !privileges_probe_libraries(probes_by_perf(r->probes))) {
 		/* It will be the same with every other file. */
 		r->tls_refused = true;
@@ -110,6 +111,12 @@ static void attach_file(void *context, const char *path, const char *seen)
 		progress_clear(&r->progress);
 		cli_warn("%d TLS functions probed in %s", n, seen);
 	}
+	return n_probed;
+}
+
+static void attach_file(void *context, const char *path, const char *seen)
+{
+	attach_mapped(context, path, seen);
 }
 
 /* What was named must be there, and be what it was named for. */
@@ -175,7 +182,7 @@ static int start_probes(struct recorder *r)
 	if (attach_given(r) != 0)
 		return -1;
 	if (r->options.tls != TLS_OFF) {
-		translate_on_mapped(r->translate, attach_file, r);
+		translate_on_mapped(r->translate, attach_mapped, r);
 		libraries_of_system(attach_file, r);
 		attach_images(r);
 	}

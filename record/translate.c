@@ -39,10 +39,10 @@ struct translate *translate_new(struct fdtape_writer *writer, struct probes *pro
 	return t;
 }
 
-void translate_on_mapped(struct translate *t, libraries_found *found, void *context)
+void translate_on_mapped(struct translate *t, translate_mapped *mapped, void *context)
 {
-	t->found = found;
-	t->found_context = context;
+	t->mapped = mapped;
+	t->mapped_context = context;
 }
 
 /* ---- secrets ---------------------------------------------------------------------------------------------------- */

@@ -10,7 +10,6 @@
 #include <fdtape/writer.h>
 
 #include "bpf/probe_abi.h"
-#include "record/libraries.h"
 #include "record/probes.h"
 
 /* The probes' records into a tape's items. */
@@ -35,8 +34,11 @@ struct translate_totals {
 struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload,
                                 bool lazy);
 
-/* found() is called for each file that a chosen process has mapped to be run, now or later, so that TLS can be probed. */
-void translate_on_mapped(struct translate *t, libraries_found *found, void *context);
+/* mapped() is called for each file that a chosen process has mapped to be run, now or later, so that TLS can be probed. It
+ * returns how many functions are probed in it, -1: it can't be probed; what is worth it is told on the tape. `path` and
+ * `seen` as in record/libraries.h. */
+typedef int translate_mapped(void *context, const char *path, const char *seen);
+void translate_on_mapped(struct translate *t, translate_mapped *mapped, void *context);
 
 /* Defines a process from /proc, unless it is known. */
 int translate_process(struct translate *t, pid_t pid);

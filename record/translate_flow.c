@@ -156,9 +156,11 @@ int on_flow(struct translate *t, const struct probe_flow *r, const uint8_t *path
 	if (r->handle) {
 		f->def.kind = FDTAPE_KIND_LIBRARY;
 		f->def.handle = r->handle;
-		library = tls_library(t, f->process, r->protocol);
-		if (!library || !set_name(f, library, PATH_MAX))
-			return FDTAPE_ERR_MEMORY;
+		error = tls_library(t, f->process, r->protocol, &library);
+		if (!error && !set_name(f, library, PATH_MAX))
+			error = FDTAPE_ERR_MEMORY;
+		if (error)
+			return error;
 	} else {
 		f->def.kind = r->kind;
 		f->def.inode = r->inode;

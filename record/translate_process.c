@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/libraries.h"
 #include "record/procfs.h"
 #include "record/symbols.h"
 #include "record/translate_state.h"
 
-int put_process(struct translate *t, const struct process *p, uint64_t time)
+int put_process(struct translate *t, struct process *p, uint64_t time)
 {
 	struct fdtape_item item = {.type = FDTAPE_ITEM_PROCESS,
 	                           .process = {.pid = p->pid,
@@ -26,8 +27,11 @@ int put_process(struct translate *t, const struct process *p, uint64_t time)
 	                                       .cmdline = p->cmdline,
 	                                       .started = p->started,
 	                                       .build_id = p->build_id,
-	                                       .cgroup = p->cgroup}};
+	                                       .cgroup = p->cgroup,
+	                                       .libraries = p->libraries}};
 
+	p->time = time;
+	p->libraries_told = true;
 	return fdtape_writer_put(t->writer, &item);
 }
 
@@ -60,16 +64,9 @@ static bool set_string(char **to, const char *from)
 
 /* ---- the TLS libraries ------------------------------------------------------------------------------------------ */
 
+#define LIBRARIES_MAX 16384 /* bytes of struct process.libraries; a string on a tape may have more */
+
 static const char *const library_names[PROBE_LIBRARIES] = {"libssl", "libgnutls", "libssl3", NULL}; /* Go: itself */
-
-/* As libssl.so.3, or libssl-78d8aee1.so.3 in a Python wheel; NSS' libssl3.so is another. */
-static bool is_library(const char *path, const char *name)
-{
-	const char *base = strrchr(path, '/');
-	size_t len = strlen(name);
-
-	return base && strncmp(base + 1, name, len) == 0 && strchr(".-", base[1 + len]);
-}
 
 static void forget_libraries(struct process *p)
 {
@@ -77,6 +74,8 @@ static void forget_libraries(struct process *p)
 		free(p->tls_library[i]);
 		p->tls_library[i] = NULL;
 	}
+	if (p->libraries)
+		*p->libraries = 0;
 }
 
 static bool copy_libraries(struct process *p, const struct process *from)
@@ -86,18 +85,57 @@ static bool copy_libraries(struct process *p, const struct process *from)
 	for (size_t i = 0; i < PROBE_LIBRARIES; i++)
 		if (from->tls_library[i] && !(p->tls_library[i] = strdup(from->tls_library[i])))
 			return false;
-	return true;
+	return set_string(&p->libraries, from->libraries);
 }
 
-static int note_library(struct process *p, const char *path)
+static bool is_listed(const struct process *p, const char *line)
+{
+	const char *at = p->libraries, *found;
+
+	while ((found = strstr(at, line)) && found != p->libraries && found[-1] != '\n')
+		at = found + 1;
+	return found;
+}
+
+/* Lists the file, if it is one with TLS. */
+static int list_library(struct process *p, const char *path, int functions)
+{
+	char line[PATH_MAX + 16], *longer;
+	size_t len = strlen(p->libraries), n;
+
+	if (functions == 0 && !libraries_is_tls(path))
+		return 0;
+	if (functions < 0)
+		n = (size_t)snprintf(line, sizeof line, "- %s\n", path);
+	else
+		n = (size_t)snprintf(line, sizeof line, "%d %s\n", functions, path);
+	if (n >= sizeof line || strchr(path, '\n') || is_listed(p, line) || len + n > LIBRARIES_MAX)
+		return 0;
+	longer = realloc(p->libraries, len + n + 1);
+	if (!longer)
+		return FDTAPE_ERR_MEMORY;
+	memcpy(longer + len, line, n + 1);
+	p->libraries = longer;
+	p->libraries_told = false;
+	return 0;
+}
+
+/* Keeps the file as the one that calls of its library come from. */
+static int name_library(struct process *p, const char *path)
 {
 	for (size_t i = 0; i < PROBE_LIBRARIES; i++) {
-		if (!library_names[i] || p->tls_library[i] || !is_library(path, library_names[i]))
+		if (!library_names[i] || p->tls_library[i] || !libraries_is_named(path, library_names[i]))
 			continue;
 		p->tls_library[i] = strdup(path);
 		return p->tls_library[i] ? 0 : FDTAPE_ERR_MEMORY;
 	}
 	return 0;
+}
+
+/* What became known of the process' libraries, if the tape has the process. */
+static int tell_libraries(struct translate *t, struct process *p)
+{
+	return p->told && !p->libraries_told ? put_process(t, p, p->time) : 0;
 }
 
 struct mappings {
@@ -109,11 +147,13 @@ struct mappings {
 static void mapping_found(void *context, const char *path, const char *seen)
 {
 	struct mappings *m = context;
+	int functions = m->t->mapped(m->t->mapped_context, path, seen);
 
 	if (!m->error)
-		m->error = note_library(m->p, seen);
+		m->error = name_library(m->p, seen);
+	if (!m->error)
+		m->error = list_library(m->p, seen, functions);
 	m->p->mappings = MAPPINGS_READ;
-	m->t->found(m->t->found_context, path, seen);
 }
 
 /* What the process maps now, if it lives still. */
@@ -121,40 +161,41 @@ static int read_mappings(struct translate *t, struct process *p)
 {
 	struct mappings m = {t, p, 0};
 
-	if (t->found)
+	if (t->mapped)
 		libraries_of_process((pid_t)p->pid, mapping_found, &m);
 	return m.error;
 }
 
-/* By its name, or else wherever the process' mappings lead. */
-int on_mapped(struct translate *t, const struct probe_mapped *r)
+/* A file that the kernel told of, by its name. False: it is not found there. */
+static bool take_mapped(struct translate *t, struct process *p, const char *seen, uint64_t inode, int *error)
 {
-	char seen[PROBE_PATH_MAX + 1], path[PATH_MAX];
-	size_t len = r->path_len < PROBE_PATH_MAX ? r->path_len : 0; /* a longer one has lost its beginning */
-	struct process *p = map_get(&t->processes, r->tgid);
+	char path[PATH_MAX];
 
-	memcpy(seen, r->path, len);
-	seen[len] = 0;
-	if (t->found && libraries_path((pid_t)r->tgid, seen, r->inode, path, sizeof path))
-		t->found(t->found_context, path, seen);
-	else if (t->found)
-		libraries_of_process((pid_t)r->tgid, t->found, t->found_context);
-	return p ? note_library(p, seen) : 0;
+	if (!t->mapped || !libraries_path((pid_t)p->pid, seen, inode, path, sizeof path))
+		return false;
+	*error = list_library(p, seen, t->mapped(t->mapped_context, path, seen));
+	return true;
 }
 
 /* A process may have ended before we hear of its calls, or be another program by then: so what the kernel told is asked
  * first, and no name is given where neither it nor /proc tells one. */
-const char *tls_library(struct translate *t, struct process *p, uint32_t library)
+int tls_library(struct translate *t, struct process *p, uint32_t library, const char **path)
 {
+	int error = 0;
+
+	*path = "";
 	if (library >= PROBE_LIBRARIES)
-		return "";
-	if (!library_names[library])
-		return p->exe;
-	if (!p->tls_library[library] && p->mappings != MAPPINGS_READ && read_mappings(t, p) != 0)
-		return NULL;
+		return 0;
+	if (library_names[library] && !p->tls_library[library] && p->mappings != MAPPINGS_READ) {
+		error = read_mappings(t, p);
+		if (!error)
+			error = tell_libraries(t, p);
+	}
 	if (p->tls_library[library])
-		return p->tls_library[library];
-	return p->mappings == MAPPINGS_UNKNOWN ? "" : p->exe;
+		*path = p->tls_library[library];
+	else if (!library_names[library] || p->mappings != MAPPINGS_UNKNOWN)
+		*path = p->exe;
+	return error;
 }
 
 /* ---- the processes ---------------------------------------------------------------------------------------------- */
@@ -166,6 +207,7 @@ void free_process(struct process *p)
 	free(p->build_id);
 	free(p->cgroup);
 	forget_libraries(p);
+	free(p->libraries);
 	free(p);
 }
 
@@ -183,7 +225,7 @@ static struct process *process_entry(struct translate *t, uint32_t pid, bool *fr
 	p->pid = pid;
 	p->uid = UINT32_MAX;
 	if (set_string(&p->exe, "") && set_string(&p->cmdline, "") && set_string(&p->build_id, "") &&
-	    set_string(&p->cgroup, "") && map_put(&t->processes, pid, p))
+	    set_string(&p->cgroup, "") && set_string(&p->libraries, "") && map_put(&t->processes, pid, p))
 		return p;
 	free_process(p);
 	return NULL;
@@ -260,6 +302,24 @@ bool is_told(const struct translate *t, uint32_t pid)
 	const struct process *p = t->lazy ? map_get(&t->processes, pid) : NULL;
 
 	return !t->lazy || (p && p->told);
+}
+
+int on_mapped(struct translate *t, const struct probe_mapped *r)
+{
+	char seen[PROBE_PATH_MAX + 1];
+	size_t len = r->path_len < PROBE_PATH_MAX ? r->path_len : 0; /* a longer one has lost its beginning */
+	int error;
+	struct process *p = known_process(t, r->tgid, &error);
+
+	if (error || !p)
+		return error ? error : FDTAPE_ERR_MEMORY;
+	memcpy(seen, r->path, len);
+	seen[len] = 0;
+	error = name_library(p, seen);
+	/* Or wherever the process' mappings lead. */
+	if (!error && !take_mapped(t, p, seen, r->inode, &error))
+		error = read_mappings(t, p);
+	return error ? error : tell_libraries(t, p);
 }
 
 /* ---- threads ---------------------------------------------------------------------------------------------------- */
@@ -389,8 +449,12 @@ int on_exec(struct translate *t, const struct probe_exec *r)
 	}
 	if (!find_cgroup(p) || !find_build_id(p, r->inode))
 		return FDTAPE_ERR_MEMORY;
-	if (t->found && r->chosen)
-		libraries_of_process((pid_t)r->tgid, t->found, t->found_context);
+	/* What else it maps the kernel tells, while what is mapped by now may be another image's. */
+	error = 0;
+	if (r->chosen && !take_mapped(t, p, p->exe, r->inode, &error))
+		error = read_mappings(t, p);
+	if (error)
+		return error;
 	error = tell_process(t, p, r->time);
 	if (!error)
 		error = tell_event(t, p, &item);

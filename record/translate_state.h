@@ -16,12 +16,15 @@ struct process {
 	char *cmdline;
 	char *build_id;
 	char *cgroup;
+	char *libraries;                    /* as in struct fdtape_process */
 	char *tls_library[PROBE_LIBRARIES]; /* path of the libssl, ... that it has mapped; NULL: none that is known */
 	enum {
 		MAPPINGS_UNKNOWN,
 		MAPPINGS_TOLD, /* all of them by the kernel, since its exec */
 		MAPPINGS_READ, /* those until some time from /proc, and the others by the kernel */
 	} mappings;
+	uint64_t time;          /* as it was told last */
+	bool libraries_told;    /* as they are */
 	struct flow *flows;     /* open ones, newest first */
 	struct thread *threads; /* other than the leader, as far as they made a call */
 	bool told;              /* the tape knows of it */
@@ -66,10 +69,10 @@ struct held {
 struct translate {
 	struct fdtape_writer *writer;
 	struct probes *probes;
-	bool payload;           /* bytes are kept */
-	bool lazy;              /* a process is told of when it has a flow, and not before */
-	libraries_found *found; /* of files that are mapped; NULL: nobody asks */
-	void *found_context;
+	bool payload;             /* bytes are kept */
+	bool lazy;                /* a process is told of when it has a flow, and not before */
+	translate_mapped *mapped; /* NULL: nobody asks */
+	void *mapped_context;
 	struct map processes;   /* by pid */
 	struct map threads;     /* by tid; the processes' */
 	struct map flows;       /* by kernel id */
@@ -93,7 +96,7 @@ bool is_told(const struct translate *t, uint32_t pid);
 struct process *process_of(struct translate *t, uint32_t pid, int *error);
 /* Defines the thread's name when it is met first. */
 int thread_seen(struct translate *t, struct process *p, uint32_t tid, uint64_t time);
-int put_process(struct translate *t, const struct process *p, uint64_t time);
+int put_process(struct translate *t, struct process *p, uint64_t time);
 int put_threads(struct translate *t, const struct process *p, uint64_t time);
 int on_exec(struct translate *t, const struct probe_exec *r);
 int on_fork(struct translate *t, const struct probe_fork *r);
@@ -101,8 +104,8 @@ int on_name(struct translate *t, const struct probe_name *r);
 int on_exit_(struct translate *t, const struct probe_exit *r);
 int on_mapped(struct translate *t, const struct probe_mapped *r);
 /* The file that the process' calls of a TLS library are served from: the library, or itself if that is linked in; "": it
- * is not known; NULL: no memory. */
-const char *tls_library(struct translate *t, struct process *p, uint32_t library);
+ * is not known. *path is valid for as long as the process is this image. */
+int tls_library(struct translate *t, struct process *p, uint32_t library, const char **path);
 /* Ends what is known of processes whose end was lost. */
 int bury_dead(struct translate *t, uint64_t now);
 /* Frees it; its flows must be gone. */

@@ -157,7 +157,8 @@ static int keep_process(struct sink_tape *t, const struct fdtape_process *def)
 	struct cut_process *process = map_get(&t->processes, def->pid);
 	size_t comm = strlen(def->comm) + 1, exe = strlen(def->exe) + 1, cmdline = strlen(def->cmdline) + 1;
 	size_t build_id = strlen(def->build_id) + 1, cgroup = strlen(def->cgroup) + 1;
-	char *text = malloc(comm + exe + cmdline + build_id + cgroup);
+	size_t libraries = strlen(def->libraries) + 1;
+	char *text = malloc(comm + exe + cmdline + build_id + cgroup + libraries);
 
 	if (!text)
 		return FDTAPE_ERR_MEMORY;
@@ -178,6 +179,7 @@ static int keep_process(struct sink_tape *t, const struct fdtape_process *def)
 	text += comm + exe + cmdline;
 	process->def.build_id = memcpy(text, def->build_id, build_id);
 	process->def.cgroup = memcpy(text + build_id, def->cgroup, cgroup);
+	process->def.libraries = memcpy(text + build_id + cgroup, def->libraries, libraries);
 	return process->written ? put_process(t, &process->def) : 0;
 }
 

@@ -16,6 +16,8 @@ cd "$1"
 cp "$here"/curl-clear.tape "$here"/curl-tls12.tape "$here"/curl-tls13.tape "$here"/nginx-proxy.tape .
 # Of version 1.1: with the peers of datagrams.
 cp "$here"/dns-server.tape datagrams.tape
+# Of version 1.2: with the TLS libraries of processes.
+cp "$here"/libraries.tape libraries.tape
 cat curl-clear.tape nginx-proxy.tape >concatenated.tape
 # The calls of nginx-proxy.tape, told four times, a second apart: so there are snapshots. Written by testdata/golden.c.
 "$BIN/tests/golden" nginx-proxy.tape >spread.tape

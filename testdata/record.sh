@@ -66,6 +66,13 @@ for name; do
 	case $name in all | curl-tls13) base=https://localhost:$https; curl_tape curl-tls13 ;; esac
 	case $name in all | curl-tls12) base=https://localhost:$https; curl_tape curl-tls12 --tls-max 1.2 ;; esac
 	case $name in all | curl-clear) base=http://localhost:$http; curl_tape curl-clear ;; esac
+	# Which libraries two programs map, and what is probed of them: of the one that is called, and of others.
+	case $name in all | libraries)
+		base=https://localhost:$https
+		fdtape-record -q -o libraries.tape --tls keys -- sh -c "curl -sSko /dev/null $base/answer.json
+			wget -q --no-check-certificate -O /dev/null $base/answer.json; true"
+		keep libraries ;;
+	esac
 	case $name in all | nginx-proxy)
 		fdtape-record -q -o nginx-proxy.tape -p "${server##* }" &
 		recorder=$!

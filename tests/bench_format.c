@@ -213,6 +213,7 @@ static void add_record(struct workload *w, const struct fdtape_item *item)
 		to->process.cmdline = copy_of(item->process.cmdline, strlen(item->process.cmdline) + 1);
 		to->process.build_id = copy_of(item->process.build_id, strlen(item->process.build_id) + 1);
 		to->process.cgroup = copy_of(item->process.cgroup, strlen(item->process.cgroup) + 1);
+		to->process.libraries = copy_of(item->process.libraries, strlen(item->process.libraries) + 1);
 		break;
 	case FDTAPE_ITEM_THREAD:
 		to->thread.comm = copy_of(item->thread.comm, strlen(item->thread.comm) + 1);
@@ -314,6 +315,7 @@ static void free_workload(struct workload *w)
 			free((void *)(uintptr_t)item->process.cmdline);
 			free((void *)(uintptr_t)item->process.build_id);
 			free((void *)(uintptr_t)item->process.cgroup);
+			free((void *)(uintptr_t)item->process.libraries);
 			break;
 		case FDTAPE_ITEM_THREAD:
 			free((void *)(uintptr_t)item->thread.comm);

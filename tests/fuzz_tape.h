@@ -169,6 +169,7 @@ static inline void fuzz_touch_item(const struct fdtape_item *item)
 		fuzz_touch_string(item->process.cmdline);
 		fuzz_touch_string(item->process.build_id);
 		fuzz_touch_string(item->process.cgroup);
+		fuzz_touch_string(item->process.libraries);
 		break;
 	case FDTAPE_ITEM_THREAD:
 		fuzz_touch_string(item->thread.comm);

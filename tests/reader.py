@@ -316,7 +316,7 @@ CLOCK_RECORD, PROCESS_RECORD, FLOW_RECORD, SECRET_RECORD, LOSS_RECORD, THREAD_RE
 MEMBERS = {
     CLOCK_RECORD: ("clock", "monotonic:u64 realtime:u64 boottime:u64"),
     PROCESS_RECORD: ("process", "pid:u32 ppid:u32 uid:u32 time:u64 comm:string exe:string cmdline:string "
-                     "started:u64 build_id:string cgroup:string"),
+                     "started:u64 build_id:string cgroup:string libraries:string"),
     FLOW_RECORD: ("flow", "id:u64 pid:u32 tid:u32 fd:i32 kind:u32 proto:u32 role:u32 flags:u32 inode:u64 handle:u64 "
                   "opened:u64 closed:u64 bytes0:u64 bytes1:u64 local:address remote:address name:string"),
     SECRET_RECORD: ("secret", "time:u64 pid:u32 tid:u32 id_kind:u32 label:string source:string id:bytes value:bytes"),
@@ -366,6 +366,8 @@ def record_item(c, kind, before):
     item = {"item": name}
     for member_name, member_kind in members:
         item[member_name] = member(c, member_kind, member_name, before)
+    if item.get("libraries") == "":  # as tests/dump.c does
+        del item["libraries"]
     if "bytes1" in item:
         item["bytes"] = [item.pop("bytes0"), item.pop("bytes1")]
     return item

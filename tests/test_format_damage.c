@@ -529,7 +529,7 @@ static void test_section__unknown_major__is_refused_by_number(void **state)
 	parts.part[0].stored.data[0] = 7;
 	errors = read_parts(&parts, &read);
 	assert_int_equal(errors.final, FDTAPE_ERR_UNSUPPORTED);
-	assert_non_null(strstr(errors.message, "version is 7.1"));
+	assert_non_null(strstr(errors.message, "version is 7.2"));
 	assert_int_equal(read.n, 0);
 	parts_free(&parts);
 	blob_free(&tape);

@@ -128,6 +128,7 @@ static inline void script_add(struct script *s, const struct fdtape_item *item)
 		to->process.cmdline = copy_string(item->process.cmdline);
 		to->process.build_id = copy_string(item->process.build_id);
 		to->process.cgroup = copy_string(item->process.cgroup);
+		to->process.libraries = copy_string(item->process.libraries);
 		break;
 	case FDTAPE_ITEM_THREAD:
 		to->thread.comm = copy_string(item->thread.comm);
@@ -162,6 +163,7 @@ static inline void script_free(struct script *s)
 			free((void *)(uintptr_t)item->process.cmdline);
 			free((void *)(uintptr_t)item->process.build_id);
 			free((void *)(uintptr_t)item->process.cgroup);
+			free((void *)(uintptr_t)item->process.libraries);
 			break;
 		case FDTAPE_ITEM_THREAD:
 			free((void *)(uintptr_t)item->thread.comm);
@@ -220,7 +222,8 @@ static inline bool same_but_peer(const struct fdtape_item *a, const struct fdtap
 		       strcmp(a->process.cmdline, b->process.cmdline) == 0 &&
 		       a->process.started == b->process.started &&
 		       strcmp(a->process.build_id, b->process.build_id) == 0 &&
-		       strcmp(a->process.cgroup, b->process.cgroup) == 0;
+		       strcmp(a->process.cgroup, b->process.cgroup) == 0 &&
+		       strcmp(a->process.libraries, b->process.libraries) == 0;
 	case FDTAPE_ITEM_THREAD:
 		return a->thread.pid == b->thread.pid && a->thread.tid == b->thread.tid &&
 		       a->thread.time == b->thread.time && strcmp(a->thread.comm, b->thread.comm) == 0;
@@ -337,7 +340,8 @@ static inline void script_add_random(struct script *s, struct dice *d, size_t pa
 		                                       text[2],
 		                                       dice_any(d),
 		                                       text[1],
-		                                       text[0]};
+		                                       text[0],
+		                                       text[2]};
 		break;
 	case FDTAPE_ITEM_THREAD:
 		item.thread =

@@ -638,8 +638,8 @@ static void list(const struct buffer *tape, char *text, size_t size)
 	assert_int_equal(fdtape_reader_open_memory(&reader, tape->data, tape->len), 0);
 	while (fdtape_reader_next(reader, &item) == 1) {
 		if (item.type == FDTAPE_ITEM_PROCESS)
-			n += (size_t)snprintf(text + n, size - n, "process %u %s %s %u\n", item.process.pid,
-			                      item.process.build_id, item.process.cgroup,
+			n += (size_t)snprintf(text + n, size - n, "process %u %s %s %s %u\n", item.process.pid,
+			                      item.process.build_id, item.process.cgroup, item.process.libraries,
 			                      (unsigned)item.process.started);
 		else if (item.type == FDTAPE_ITEM_THREAD)
 			n += (size_t)snprintf(text + n, size - n, "thread %u '%s'\n", item.thread.tid,
@@ -669,9 +669,13 @@ static void test_sink_tape__threads_and_arguments__go_with_what_is_kept(void **s
 
 	(void)state;
 	begin(&m, 1);
-	put(&m, &(struct fdtape_item){
-	                .type = FDTAPE_ITEM_PROCESS,
-	                .process = {.pid = 10, .comm = "a", .started = 7, .build_id = "b1d", .cgroup = "/c"}});
+	put(&m, &(struct fdtape_item){.type = FDTAPE_ITEM_PROCESS,
+	                              .process = {.pid = 10,
+	                                          .comm = "a",
+	                                          .started = 7,
+	                                          .build_id = "b1d",
+	                                          .cgroup = "/c",
+	                                          .libraries = "3,/l.so"}});
 	process(&m, 20, "other");
 	put_thread(&m, 10, 11, "first");
 	put_thread(&m, 10, 12, "ended");
@@ -690,8 +694,9 @@ static void test_sink_tape__threads_and_arguments__go_with_what_is_kept(void **s
 
 	out = cut(&m.tape, &choice);
 	list(&out, text, sizeof text);
-	assert_string_equal(text,
-	                    "process 10 b1d /c 7\nthread 11 'renamed'\nsendfile of flow 1 from 0\nthread 13 'late'\n");
+	assert_string_equal(
+	        text,
+	        "process 10 b1d /c 3,/l.so 7\nthread 11 'renamed'\nsendfile of flow 1 from 0\nthread 13 'late'\n");
 	buffer_release(&out);
 	out = cut(&m.tape, &two);
 	list(&out, text, sizeof text);

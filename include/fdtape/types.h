@@ -241,6 +241,10 @@ struct fdtape_process {
 	uint64_t started;     /* when the process began; 0: not known */
 	const char *build_id; /* the executable's GNU build id, in hex */
 	const char *cgroup;   /* the path in cgroup v2, e.g. "/system.slice/docker-1234.scope" */
+	/* The files with TLS that the image has mapped, as far as that was seen; one a line: how many of its functions the
+	 * recorder has probed ("0": it has none that is known and asked for; "-": it could not be probed), a space, the path
+	 * as the process sees it. Since version 1.2. */
+	const char *libraries;
 };
 
 /* A thread's name. Defined at first sight of a thread whose name is not its process' comm, and again when it changes.

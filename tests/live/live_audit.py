@@ -2,6 +2,7 @@
 """The audit: what adds up, and what does not, and why."""
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -72,6 +73,13 @@ def adds_up(flow):
         equal(f"flow {flow['flow']} {side}", sum(n for what, n in flow[side].items() if what != "bytes"), flow[side]["bytes"])
 
 
+def tls_files(program):
+    """What the dynamic linker maps of libraries that are probed, by ldd."""
+    wanted = ("libssl.so", "libcrypto.so", "libgnutls.so", "libnettle.so")
+    names = re.findall(r"=> (\S+)", run("ldd", shutil.which(program)).stdout.decode())
+    return {os.path.realpath(name) for name in names if os.path.basename(name).startswith(wanted)}
+
+
 def equal_sources():
     """curl: every byte is explained, and both sources are equal"""
     need("curl")
@@ -88,7 +96,10 @@ def equal_sources():
         equal("compared", by_side["in"]["compared"] >= len(site.body), True)
         equal("all of it", (by_side["in"]["wire"], by_side["in"]["calls"]), (by_side["in"]["compared"],) * 2)
         equal("process", (process["tls_flows"], process["readable"], process["why"]), (1, 1, []))
-        equal("library", [os.path.basename(l["path"]) for l in process["libraries"]], ["libssl.so.3"])
+        (library,) = [l for l in process["libraries"] if l["objects"]]
+        equal("library", (os.path.basename(library["path"]), library["hooked"], library["functions"] > 3), ("libssl.so.3", True, True))
+        # curl's own, and what comes with another library of it.
+        equal("all that does TLS", {l["path"] for l in process["libraries"]}, tls_files("curl"))
         equal("total", (total["wanting"], total["explained"]), (0, total["bytes"]))
 
 
@@ -107,7 +118,7 @@ def ended_before():
         with recording(tape, "--exe", curl) as recorder, unheard(recorder):
             run("curl", "-sSk", "--http1.1", "-o", got, site.url)
         (process,) = audit("--port", str(site.port), tape)[1]["process"]
-        equal("library", [os.path.basename(l["path"]) for l in process["libraries"]], ["libssl.so.3"])
+        equal("library", [os.path.basename(l["path"]) for l in process["libraries"] if l["objects"]], ["libssl.so.3"])
 
         parent = subprocess.Popen([sys.executable, "-c", FORKS, site.url, got], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         ask(parent)
@@ -116,7 +127,7 @@ def ended_before():
         parent.communicate()
         (process,) = audit("--port", str(site.port), tape)[1]["process"]
         equal("not the parent", process["pid"] != parent.pid, True)
-        equal("the child's library", [os.path.basename(l["path"])[:7] for l in process["libraries"]], ["libssl."])
+        equal("the child's library", [os.path.basename(l["path"])[:7] for l in process["libraries"] if l["objects"]], ["libssl."])
 
 
 def missed():
@@ -140,6 +151,28 @@ def missed():
             told = found["process"][0]["why"]
             equal(f"{mode}: why", [w for w in told if why and w.startswith(why)] != [] or not told, True)
             equal(f"{mode}: a reason is given", bool(told), bool(why))
+            # Without the calls there is nothing of libssl to probe, nor anything at all without TLS.
+            hooked = {os.path.basename(l["path"]).split(".")[0]: l["hooked"] for l in found["process"][0]["libraries"]}
+            equal(f"{mode}: libraries", hooked, {} if mode == "off" else {"libssl": mode == "auto", "libcrypto": True})
+
+
+def seen():
+    """a library that does TLS by its name and has nothing to probe is seen, and not hooked; one that does no TLS is not told"""
+    with workspace() as folder, https(folder) as site:
+        wanted, other = f"{folder}/libwolfssl.so.35", f"{folder}/libother.so.1"
+        for copy in (wanted, other):
+            run(os.environ.get("CC", "cc"), "-shared", "-o", copy, "-xc", "/dev/null")
+        program = ("import ctypes, ssl, sys, urllib.request\nfor name in sys.argv[2:]: ctypes.CDLL(name)\n"
+                   "urllib.request.urlopen(sys.argv[1], context=ssl._create_unverified_context()).read()")
+        for mode in ("auto", "keys"):
+            tape = f"{folder}/{mode}.tape"
+            equal("status", record(tape, sys.executable, "-c", program, site.url, wanted, other, options=["--tls", mode]).returncode, 0)
+            libraries = {l["path"]: l for l in audit("--port", str(site.port), tape)[1]["process"][0]["libraries"]}
+            equal(f"{mode}: seen", (libraries[wanted]["functions"], libraries[wanted]["hooked"], libraries[wanted]["objects"]),
+                  (0, False, 0))
+            equal(f"{mode}: not told", other in libraries, False)
+            hooked = {os.path.basename(path).split(".")[0] for path, l in libraries.items() if l["hooked"]}
+            equal(f"{mode}: hooked", hooked, {"libssl", "libcrypto"} if mode == "auto" else {"libcrypto"})
 
 
 def two_of_one_thread():
@@ -165,4 +198,4 @@ def two_of_one_thread():
         equal("the TLS one", (other["tls"]["verdict"], "AEAD" in other["tls"]["evidence"]), ("tls", True))
 
 
-main(equal_sources, ended_before, missed, two_of_one_thread)
+main(equal_sources, ended_before, missed, seen, two_of_one_thread)
