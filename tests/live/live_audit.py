@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 
-from live import ANALYZE, equal, main, read, record, recording, run, unheard, workspace
+from live import ANALYZE, RECORD, equal, main, read, record, recording, run, unheard, workspace
 from tls_live import https, need
 
 # Asks as often as it is told to, on one connection; the answers' bodies go to a file.
@@ -175,6 +175,21 @@ def seen():
             equal(f"{mode}: hooked", hooked, {"libssl", "libcrypto"} if mode == "auto" else {"libcrypto"})
 
 
+def refused():
+    """libraries that the kernel refuses to probe: seen, not hooked, and that is why"""
+    need("curl")
+    with workspace() as folder, https(folder) as site:
+        tape = f"{folder}/refused.tape"
+        done = run("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", RECORD, "-o", tape, "--", "curl", "-sSk", "-o",
+                   f"{folder}/got", site.url, env={"FDTAPE_UPROBES": "perf"})
+        equal("warned", b"TLS is not recorded" in done.stderr, True)
+        status, found = audit("--port", str(site.port), tape)
+        (process,) = found["process"]
+        libssl = [l for l in process["libraries"] if os.path.basename(l["path"]) == "libssl.so.3"]
+        equal("libssl", [(l["functions"], l["hooked"], l["objects"]) for l in libssl], [(None, False, 0)])
+        equal("why", (status, process["why"]), (1, ["its TLS library could not be probed"]))
+
+
 def two_of_one_thread():
     """one thread reads TLS in vain and then another fd, fifty times: the other fd is clear"""
     with workspace() as folder, https(folder) as site, socket.create_server(("127.0.0.1", 0)) as listener:
@@ -198,4 +213,4 @@ def two_of_one_thread():
         equal("the TLS one", (other["tls"]["verdict"], "AEAD" in other["tls"]["evidence"]), ("tls", True))
 
 
-main(equal_sources, ended_before, missed, seen, two_of_one_thread)
+main(equal_sources, ended_before, missed, seen, refused, two_of_one_thread)
