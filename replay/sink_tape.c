@@ -155,11 +155,15 @@ static void forget_processes(struct sink_tape *t)
 static int keep_process(struct sink_tape *t, const struct fdtape_process *def)
 {
 	struct cut_process *process = map_get(&t->processes, def->pid);
-	size_t comm = strlen(def->comm) + 1, exe = strlen(def->exe) + 1, cmdline = strlen(def->cmdline) + 1;
-	size_t build_id = strlen(def->build_id) + 1, cgroup = strlen(def->cgroup) + 1;
-	size_t libraries = strlen(def->libraries) + 1;
-	char *text = malloc(comm + exe + cmdline + build_id + cgroup + libraries);
+	struct fdtape_process copy = *def;
+	const char **const strings[] = {&copy.comm,     &copy.exe,    &copy.cmdline,
+	                                &copy.build_id, &copy.cgroup, &copy.libraries};
+	size_t size = 0;
+	char *text, *at;
 
+	for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+		size += strlen(*strings[i]) + 1;
+	text = at = malloc(size);
 	if (!text)
 		return FDTAPE_ERR_MEMORY;
 	if (!process) {
@@ -172,14 +176,13 @@ static int keep_process(struct sink_tape *t, const struct fdtape_process *def)
 	}
 	free(process->text);
 	process->text = text;
-	process->def = *def;
-	process->def.comm = memcpy(text, def->comm, comm);
-	process->def.exe = memcpy(text + comm, def->exe, exe);
-	process->def.cmdline = memcpy(text + comm + exe, def->cmdline, cmdline);
-	text += comm + exe + cmdline;
-	process->def.build_id = memcpy(text, def->build_id, build_id);
-	process->def.cgroup = memcpy(text + build_id, def->cgroup, cgroup);
-	process->def.libraries = memcpy(text + build_id + cgroup, def->libraries, libraries);
+	for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
+		char *string = at;
+
+		at = stpcpy(at, *strings[i]) + 1;
+		*strings[i] = string;
+	}
+	process->def = copy;
 	return process->written ? put_process(t, &process->def) : 0;
 }
 
