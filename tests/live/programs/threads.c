@@ -18,15 +18,6 @@
 
 static struct end pair[2];
 
-/* The number may be another thread's before the call has returned. */
-static void close_raced(const struct end *e)
-{
-	int result = close(e->fd);
-
-	truth_call(e->flow, "close", result, "raced");
-	MUST(result == 0);
-}
-
 static void *own(void *unused)
 {
 	struct end end[2];
@@ -36,8 +27,9 @@ static void *own(void *unused)
 		end_write(&end[i % 2], 1 + i * 67 % 5000);
 		end_read(&end[!(i % 2)], 1 + i * 67 % 5000);
 	}
-	close_raced(&end[0]);
-	close_raced(&end[1]);
+	/* The numbers may be another thread's before the calls have returned. */
+	end_close_as(&end[0], "raced");
+	end_close_as(&end[1], "raced");
 	return unused;
 }
 

@@ -285,12 +285,17 @@ void end_read(struct end *e, size_t n)
 	free(buffer);
 }
 
-void end_close(struct end *e)
+void end_close_as(struct end *e, const char *words)
 {
 	int result = close(e->fd);
 
-	truth_call(e->flow, "close", result, "%s", "");
+	truth_call(e->flow, "close", result, "%s", words);
 	MUST(result == 0);
+}
+
+void end_close(struct end *e)
+{
+	end_close_as(e, "");
 }
 
 void ends_join(struct end *a, struct end *b)

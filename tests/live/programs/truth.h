@@ -107,6 +107,8 @@ void end_write(struct end *e, size_t n);
 void end_read(struct end *e, size_t n);
 /* Closes and tells of it. */
 void end_close(struct end *e);
+/* With words for the call. */
+void end_close_as(struct end *e, const char *words);
 /* Gives two ends their seeds: what one sends the other reads. */
 void ends_join(struct end *a, struct end *b);
 
