@@ -166,15 +166,16 @@ static int read_mappings(struct translate *t, struct process *p)
 	return m.error;
 }
 
-/* A file that the kernel told of, by its name. False: it is not found there. */
-static bool take_mapped(struct translate *t, struct process *p, const char *seen, uint64_t inode, int *error)
+/* A file that the kernel told of: by its name, or else wherever the process' mappings lead. */
+static int take_mapped(struct translate *t, struct process *p, const char *seen, uint64_t inode)
 {
 	char path[PATH_MAX];
 
-	if (!t->mapped || !libraries_path((pid_t)p->pid, seen, inode, path, sizeof path))
-		return false;
-	*error = list_library(p, seen, t->mapped(t->mapped_context, path, seen));
-	return true;
+	if (!t->mapped)
+		return 0;
+	if (!libraries_path((pid_t)p->pid, seen, inode, path, sizeof path))
+		return read_mappings(t, p);
+	return list_library(p, seen, t->mapped(t->mapped_context, path, seen));
 }
 
 /* A process may have ended before we hear of its calls, or be another program by then: so what the kernel told is asked
@@ -316,9 +317,8 @@ int on_mapped(struct translate *t, const struct probe_mapped *r)
 	memcpy(seen, r->path, len);
 	seen[len] = 0;
 	error = name_library(p, seen);
-	/* Or wherever the process' mappings lead. */
-	if (!error && !take_mapped(t, p, seen, r->inode, &error))
-		error = read_mappings(t, p);
+	if (!error)
+		error = take_mapped(t, p, seen, r->inode);
 	return error ? error : tell_libraries(t, p);
 }
 
@@ -450,12 +450,9 @@ int on_exec(struct translate *t, const struct probe_exec *r)
 	if (!find_cgroup(p) || !find_build_id(p, r->inode))
 		return FDTAPE_ERR_MEMORY;
 	/* What else it maps the kernel tells, while what is mapped by now may be another image's. */
-	error = 0;
-	if (r->chosen && !take_mapped(t, p, p->exe, r->inode, &error))
-		error = read_mappings(t, p);
-	if (error)
-		return error;
-	error = tell_process(t, p, r->time);
+	error = r->chosen ? take_mapped(t, p, p->exe, r->inode) : 0;
+	if (!error)
+		error = tell_process(t, p, r->time);
 	if (!error)
 		error = tell_event(t, p, &item);
 	if (!error && !r->chosen)
