@@ -37,7 +37,6 @@ struct audited {
 		uint64_t objects, calls, bytes;
 	} * libraries;
 	size_t n_libraries, room;
-	uint64_t objects; /* of the libraries */
 	uint64_t secrets;
 	uint64_t tls, told; /* flows that are TLS; of them, those whose plaintext is known */
 	uint64_t sealed;    /* flows that nothing opens, */
@@ -135,6 +134,15 @@ static bool any_library(const struct audited *p, bool refused)
 	return false;
 }
 
+/* Whether a probed function of any was called. */
+static bool has_objects(const struct audited *p)
+{
+	for (size_t i = 0; i < p->n_libraries; i++)
+		if (p->libraries[i].objects)
+			return true;
+	return false;
+}
+
 /* Why nothing opens some of the process' flows: words, most telling first. At most WHYS. */
 enum {
 	WHYS = 6
@@ -143,7 +151,7 @@ enum {
 static size_t find_whys(const struct audit *audit, const struct audited *p, const char *whys[static WHYS])
 {
 	const struct play_losses *l = &audit->play.losses;
-	bool told = p->secrets || p->objects;
+	bool told = p->secrets || has_objects(p);
 	size_t n = 0;
 
 	if (p->sealed == 0)
@@ -152,7 +160,7 @@ static size_t find_whys(const struct audit *audit, const struct audited *p, cons
 		whys[n++] = "recorded with --tls off";
 	if (p->before)
 		whys[n++] = "open before recording began: its secrets were derived then";
-	if (audit->tls && strcmp(audit->tls, "calls") == 0 && !p->objects)
+	if (audit->tls && strcmp(audit->tls, "calls") == 0 && !has_objects(p))
 		whys[n++] = "recorded with --tls calls: no secrets";
 	if (p->io_uring)
 		whys[n++] = "uses io_uring";
@@ -519,10 +527,8 @@ static int on_flow_closed(void *context, struct player_flow *flow)
 	struct tls_stack_bytes ignored;
 	struct judged j;
 
-	if (library) {
+	if (library)
 		library_of(process_of(audit, flow->process), flow->def.name)->objects++;
-		process_of(audit, flow->process)->objects++;
-	}
 	if (!flow_is_part(flow) && (flow->traffic[FDTAPE_IN].bytes || flow->traffic[FDTAPE_OUT].bytes) &&
 	    (library || player_flow_bytes(flow, FDTAPE_IN, &ignored))) {
 		j = judge(flow);
@@ -544,8 +550,6 @@ static int by_pid(const void *a, const void *b)
 
 static void put_library(FILE *out, const struct library *l)
 {
-	const char *between = ": ";
-
 	fputs(l->functions > 0 || l->objects ? "  hooked " : "  seen ", out);
 	cli_put_string(out, *l->path ? l->path : "a library whose name is not known");
 	if (l->told && l->functions < 0)
@@ -554,10 +558,8 @@ static void put_library(FILE *out, const struct library *l)
 		fputs(": it has no function that is known and asked for", out);
 	else if (l->told)
 		fprintf(out, ": %" PRId64 " function%s", l->functions, l->functions == 1 ? "" : "s");
-	if (l->told)
-		between = ", ";
 	if (l->objects)
-		fprintf(out, "%s%" PRIu64 " object%s, %" PRIu64 " call%s", between, l->objects,
+		fprintf(out, "%s%" PRIu64 " object%s, %" PRIu64 " call%s", l->told ? ", " : ": ", l->objects,
 		        l->objects == 1 ? "" : "s", l->calls, l->calls == 1 ? "" : "s");
 	putc('\n', out);
 }
@@ -597,7 +599,7 @@ static void put_processes(const struct audit *audit)
 	qsort(all, n, sizeof *all, by_pid);
 	for (size_t i = 0; i < n; i++) {
 		p = all[i];
-		if (!p->tls && !p->objects && !p->secrets)
+		if (!p->tls && !p->secrets && !has_objects(p))
 			continue;
 		if (audit->play.options->json) {
 			js_line(out, process_object(audit, p));

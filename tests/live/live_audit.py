@@ -73,6 +73,11 @@ def adds_up(flow):
         equal(f"flow {flow['flow']} {side}", sum(n for what, n in flow[side].items() if what != "bytes"), flow[side]["bytes"])
 
 
+def called(process):
+    """The libraries whose calls were seen."""
+    return [l for l in process["libraries"] if l["objects"]]
+
+
 def tls_files(program):
     """What the dynamic linker maps of libraries that are probed, by ldd."""
     wanted = ("libssl.so", "libcrypto.so", "libgnutls.so", "libnettle.so")
@@ -96,7 +101,7 @@ def equal_sources():
         equal("compared", by_side["in"]["compared"] >= len(site.body), True)
         equal("all of it", (by_side["in"]["wire"], by_side["in"]["calls"]), (by_side["in"]["compared"],) * 2)
         equal("process", (process["tls_flows"], process["readable"], process["why"]), (1, 1, []))
-        (library,) = [l for l in process["libraries"] if l["objects"]]
+        (library,) = called(process)
         equal("library", (os.path.basename(library["path"]), library["hooked"], library["functions"] > 3), ("libssl.so.3", True, True))
         # curl's own, and what comes with another library of it.
         equal("all that does TLS", {l["path"] for l in process["libraries"]}, tls_files("curl"))
@@ -118,7 +123,7 @@ def ended_before():
         with recording(tape, "--exe", curl) as recorder, unheard(recorder):
             run("curl", "-sSk", "--http1.1", "-o", got, site.url)
         (process,) = audit("--port", str(site.port), tape)[1]["process"]
-        equal("library", [os.path.basename(l["path"]) for l in process["libraries"] if l["objects"]], ["libssl.so.3"])
+        equal("library", [os.path.basename(l["path"]) for l in called(process)], ["libssl.so.3"])
 
         parent = subprocess.Popen([sys.executable, "-c", FORKS, site.url, got], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         ask(parent)
@@ -127,7 +132,7 @@ def ended_before():
         parent.communicate()
         (process,) = audit("--port", str(site.port), tape)[1]["process"]
         equal("not the parent", process["pid"] != parent.pid, True)
-        equal("the child's library", [os.path.basename(l["path"])[:7] for l in process["libraries"] if l["objects"]], ["libssl."])
+        equal("the child's library", [os.path.basename(l["path"])[:7] for l in called(process)], ["libssl."])
 
 
 def missed():
