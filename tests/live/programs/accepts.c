@@ -3,6 +3,7 @@
 /* accepts HOW: accept() and accept4() of several, and of none; HOW is a word of addresses.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 #include "addresses.h"
@@ -31,10 +32,13 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 4; i++) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof from;
+		struct pollfd ready = {.fd = listener, .events = POLLIN};
 		struct end end[2];
 
 		end[0].fd = socket(a.to.ss_family, SOCK_STREAM, 0);
 		MUST(end[0].fd >= 0 && connect(end[0].fd, (void *)&a.to, a.len) == 0);
+		/* A TCP client is connected before the server has been told so. */
+		MUST(poll(&ready, 1, 10000) == 1);
 		switch (i) {
 		case 0:
 			end[1].fd = accept(listener, NULL, NULL);

@@ -20,6 +20,7 @@ static void round_trip(struct end *from, struct end *to, int n, size_t step, int
 	MUST(end_sent(from, "sendmsg", sendmsg(from->fd, &message, flags), "a0=%d a1=%d", n, flags) == (int64_t)len);
 	memset(memory, 0, sizeof memory);
 	iovecs_cut(iov, n, memory, step);
+	fd_arrived(to->fd, len);
 	MUST(recvmsg(to->fd, &message, MSG_PEEK) == (ssize_t)len);
 	truth_call(to->flow, "recvmsg", (int64_t)len, "a0=%d a1=%d peek", n, MSG_PEEK);
 	memset(memory, 0, sizeof memory);

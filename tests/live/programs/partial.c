@@ -85,6 +85,7 @@ int main(int argc, char **argv)
 	alarm_each(0);
 	drain(&end[1], end[0].at[OUT], other);
 	end_write(&end[0], 100);
+	fd_arrived(end[1].fd, 100);
 	alarm_each(50);
 	n = end_got(&end[1], "recvfrom", other, recv(end[1].fd, other, 1000, MSG_WAITALL), "a0=1000 a1=%d",
 	            MSG_WAITALL);

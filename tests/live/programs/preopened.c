@@ -31,6 +31,7 @@ static void unseen(struct end *from, struct end *to)
 
 	end_fill(from, buffer, sizeof buffer);
 	MUST(write(from->fd, buffer, sizeof buffer) == sizeof buffer);
+	fd_arrived(to->fd, sizeof buffer);
 	MUST(read(to->fd, buffer, sizeof buffer) == sizeof buffer);
 	from->at[OUT] += sizeof buffer;
 	to->at[IN] += sizeof buffer;

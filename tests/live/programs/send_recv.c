@@ -25,7 +25,10 @@ static void do_recv(struct end *e, size_t n, size_t due, int flags)
 /* The bytes are looked at, but not read. */
 static void do_peek(const struct end *e, size_t n, size_t due)
 {
-	ssize_t got = recv(e->fd, buffer, n, MSG_PEEK);
+	ssize_t got;
+
+	fd_arrived(e->fd, due);
+	got = recv(e->fd, buffer, n, MSG_PEEK);
 
 	MUST(got == (ssize_t)due);
 	truth_call(e->flow, "recvfrom", got, "a0=%zu a1=%d peek bytes=%zu", n, MSG_PEEK, due);

@@ -54,8 +54,10 @@ static void moved(const char *name, struct end *from, struct end *to, int64_t n,
 static void take(struct end *e, size_t n)
 {
 	static uint8_t buffer[65536];
-	ssize_t got = read(e->fd, buffer, n);
+	ssize_t got;
 
+	fd_arrived(e->fd, n);
+	got = read(e->fd, buffer, n);
 	MUST(got == (ssize_t)n);
 	MUST(pattern_differs(buffer, n, e->seed[IN], e->at[IN]) == n);
 	if (e->flow) {

@@ -45,6 +45,7 @@ static void thrown_away(void)
 	truth_account(end[1].flow, IN);
 	end_write(&end[0], 3000);
 	end_read(&end[1], 500);
+	fd_arrived(end[1].fd, 1000);
 	MUST(recv(end[1].fd, NULL, 1000, MSG_TRUNC) == 1000);
 	truth_call(end[1].flow, "recvfrom", 1000, "a0=1000 a1=%d bytes=1000", MSG_TRUNC);
 	truth_data(end[1].flow, IN, end[1].seed[IN], end[1].at[IN], 1000);

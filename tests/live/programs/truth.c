@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -274,12 +275,21 @@ void end_write(struct end *e, size_t n)
 	free(buffer);
 }
 
+void fd_arrived(int fd, size_t n)
+{
+	int there = 0;
+
+	while (ioctl(fd, FIONREAD, &there) == 0 && (size_t)there < n)
+		usleep(100);
+}
+
 void end_read(struct end *e, size_t n)
 {
 	void *buffer = malloc(n + 1);
 	ssize_t got;
 
 	MUST(buffer);
+	fd_arrived(e->fd, n);
 	got = read(e->fd, buffer, n);
 	MUST(end_got(e, "read", buffer, got, "a0=%zu", n) == (int64_t)n);
 	free(buffer);

@@ -102,6 +102,9 @@ int64_t end_sent(struct end *e, const char *name, int64_t result, const char *fo
 /* It has read into the buffer; that these are the bytes that were sent is checked. */
 int64_t end_got(struct end *e, const char *name, const void *buffer, int64_t result, const char *format, ...)
         __attribute__((format(printf, 5, 6)));
+/* Waits until a read of n bytes gets them all: TCP delivers them when it likes, in pieces, on loopback too. No recorded
+ * call is made for it. */
+void fd_arrived(int fd, size_t n);
 /* write() and read() of exactly n bytes, in one call each. */
 void end_write(struct end *e, size_t n);
 void end_read(struct end *e, size_t n);

@@ -20,6 +20,7 @@ static void round_trip(struct end *from, struct end *to, int n, size_t step)
 	MUST(end_sent(from, "writev", writev(from->fd, iov, n), "a0=%d", n) == (int64_t)len);
 	memset(memory, 0, sizeof memory);
 	len = iovecs_cut(iov, n, memory, step);
+	fd_arrived(to->fd, len);
 	MUST(readv(to->fd, iov, n) == (ssize_t)len);
 	iovecs_gather(iov, n, whole);
 	end_got(to, "readv", whole, (int64_t)len, "a0=%d", n);
