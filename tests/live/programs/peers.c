@@ -106,31 +106,6 @@ static void send_batch(struct udp *from, const struct address *const *to, unsign
 	from->end.at[OUT] += bytes;
 }
 
-/* `from`: who sent each. What they said is read as far as they sent it. */
-static void receive_batch(struct udp *to, struct udp *const *from, unsigned n, bool many)
-{
-	uint64_t bytes;
-
-	prepare(n, NULL, NULL);
-	if (many) {
-		MUST(recvmmsg(to->end.fd, batch.message, n, 0, NULL) == (int)n);
-	} else {
-		batch.message[0].msg_len = (unsigned)recvmsg(to->end.fd, &batch.message[0].msg_hdr, 0);
-		MUST(batch.message[0].msg_len <= SIZE);
-	}
-	bytes = add_up(n);
-	truth_call(to->end.flow, many ? "recvmmsg" : "recvmsg", many ? (int64_t)n : (int64_t)bytes, "a0=1 a1=0%s",
-	           batch.words);
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t *at = &from[i]->end.at[IN]; /* of what the other end reads of it */
-		unsigned len = batch.message[i].msg_len;
-
-		MUST(pattern_differs(batch.data[i], len, from[i]->end.seed[OUT], *at) == len);
-		truth_data(to->end.flow, IN, from[i]->end.seed[OUT], *at, len);
-		*at += len;
-	}
-}
-
 /* The address of a client as the server sees it. */
 static struct address seen(const struct udp *u)
 {
@@ -147,31 +122,73 @@ static struct address seen(const struct udp *u)
 	return mapped;
 }
 
+static bool equal_addresses(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	char one[TRUTH_PEER_MAX], other[TRUTH_PEER_MAX];
+
+	return strcmp(truth_peer(one, a), truth_peer(other, b)) == 0;
+}
+
+/* Whom a message came from: what several have sent may arrive in another order. */
+static struct udp *sender(const struct sockaddr_storage *name)
+{
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		struct address address = seen(&client[i]);
+
+		if (equal_addresses(&address.to, name))
+			return &client[i];
+	}
+	return &server;
+}
+
+/* What each of the senders said is read as far as it sent it. */
+static void receive_batch(struct udp *to, unsigned n, bool many)
+{
+	uint64_t bytes;
+
+	prepare(n, NULL, NULL);
+	if (many) {
+		MUST(recvmmsg(to->end.fd, batch.message, n, 0, NULL) == (int)n);
+	} else {
+		batch.message[0].msg_len = (unsigned)recvmsg(to->end.fd, &batch.message[0].msg_hdr, 0);
+		MUST(batch.message[0].msg_len <= SIZE);
+	}
+	bytes = add_up(n);
+	truth_call(to->end.flow, many ? "recvmmsg" : "recvmsg", many ? (int64_t)n : (int64_t)bytes, "a0=1 a1=0%s",
+	           batch.words);
+	for (unsigned i = 0; i < n; i++) {
+		struct udp *from = sender(&batch.name[i]);
+		uint64_t *at = &from->end.at[IN]; /* of what the other end reads of it */
+		unsigned len = batch.message[i].msg_len;
+
+		MUST(pattern_differs(batch.data[i], len, from->end.seed[OUT], *at) == len);
+		truth_data(to->end.flow, IN, from->end.seed[OUT], *at, len);
+		*at += len;
+	}
+}
+
 /* Each client says something n times, then the server answers each, in another order. The one that the messages of one
  * end are read by counts them in at[IN] of that end; the server is read by several, so it has a seed for each. */
 static void talk(unsigned n, bool many)
 {
 	struct address address[CLIENTS];
 	const struct address *to[CLIENTS * EACH];
-	struct udp *from[CLIENTS * EACH];
 	uint64_t said = server.end.at[OUT];
 
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		address[i] = seen(&client[i]);
-		for (unsigned k = 0; k < n; k++) {
+		for (unsigned k = 0; k < n; k++)
 			to[k] = &client[i].server;
-			from[i * n + k] = &client[i];
-		}
 		send_batch(&client[i], to, n, many);
 	}
 	if (many) {
-		receive_batch(&server, from, CLIENTS * n, true);
+		receive_batch(&server, CLIENTS * n, true);
 		for (unsigned i = 0; i < CLIENTS * n; i++)
 			to[i] = &address[i % CLIENTS];
 		send_batch(&server, to, CLIENTS * n, true);
 	} else {
 		for (unsigned i = 0; i < CLIENTS; i++)
-			receive_batch(&server, &from[i], 1, false);
+			receive_batch(&server, 1, false);
 		for (unsigned i = 0; i < CLIENTS; i++) {
 			to[0] = &address[i];
 			send_batch(&server, to, 1, false);
@@ -183,8 +200,7 @@ static void talk(unsigned n, bool many)
 			unsigned nth = k * CLIENTS + i;
 
 			server.end.at[IN] = said + (many ? 10 * nth + nth * (nth - 1) / 2 : 10 * i);
-			from[0] = &server;
-			receive_batch(&client[i], from, 1, false);
+			receive_batch(&client[i], 1, false);
 		}
 	}
 }
