@@ -141,6 +141,12 @@ http {{
     return path
 
 
+def taking(location):
+    """Of nginx: it takes the whole body, and answers then ("return" alone answers at once: who sends need not go on)."""
+    return (f"location {location} {{ mirror /none; error_page 404 405 =200 @taken; }} "
+            'location = /none { internal; return 204; } location @taken { return 200 "taken\\n"; }')
+
+
 def nginx(config, port):
     return server("nginx", "-c", config, "-e", "/dev/null", port=port)
 

@@ -3,7 +3,7 @@
 import os
 
 from live import (ANALYZE, analyze, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, record, recording, run,
-                  sha256, workspace)
+                  sha256, taking, workspace)
 
 FILE_SIZE, POST_SIZE = 200 * 1024, 1024 * 1024
 
@@ -25,7 +25,7 @@ class Site:
     listen 127.0.0.1:{self.port} ssl; server_name localhost; {lines}
     ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers ALL; root {folder}/www;
     location /upload {{ proxy_pass https://127.0.0.1:{self.port}/sink; }}
-    location /sink {{ return 200 "taken\\n"; }}
+    {taking("/sink")}
   }}""")
 
     def curl(self, *options):

@@ -2,8 +2,8 @@
 """A reverse proxy, HTTP in front and HTTPS behind, in one process: the fds are told apart."""
 import os
 
-from live import (ROOM, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, recording, run, sha256, stream, whole,
-                  workspace)
+from live import (ROOM, certificate, equal, free_port, json_lines, main, nginx, nginx_config, read, recording, run, sha256, stream,
+                  taking, whole, workspace)
 
 
 def reverse_proxy():
@@ -17,7 +17,7 @@ def reverse_proxy():
         cert, key = certificate(folder)
         behind = nginx_config(folder, f"""
   server {{ listen 127.0.0.1:{back} ssl; ssl_certificate {cert}; ssl_certificate_key {key}; root {folder}/www;
-            location /upload {{ return 200 "taken\\n"; }} }}""", "behind")
+            {taking("/upload")} }}""", "behind")
         proxy = nginx_config(folder, f"""
   server {{ listen 127.0.0.1:{front}; location / {{ proxy_pass https://127.0.0.1:{back}; }} }}""", "proxy")
         with nginx(behind, back), nginx(proxy, front) as process:
