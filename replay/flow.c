@@ -529,6 +529,7 @@ static uint64_t number_of(const struct play_section *section, uint64_t id)
 		SECTIONS = 4096
 	};
 
+	id -= section->id_base;
 	if (section->player->n_inputs == 1)
 		return section->base + id;
 	return id < EACH ? section->ordinal * EACH + id : id * SECTIONS + section->ordinal;
@@ -567,6 +568,8 @@ static struct flow *flow_new(struct play_section *section, const struct fdtape_f
 		return NULL;
 	}
 	section->n_libraries += def->kind == FDTAPE_KIND_LIBRARY;
+	if (def->id > section->highest_id)
+		section->highest_id = def->id;
 	if (flow->pub.number > section->player->highest)
 		section->player->highest = flow->pub.number;
 	return flow;
@@ -695,6 +698,7 @@ void flow_close(struct flow *flow)
 	bool ended = flow->pub.def.closed || flow->lane[FDTAPE_IN].ended;
 
 	unlink_closing(flow);
+	chain_forget(flow);
 	for (int dir = 0; dir < 2; dir++)
 		assembly_finish(&flow->lane[dir].assembly, flow->pub.traffic[dir].bytes, &stamp, emitter_of(flow),
 		                &flow->lane[dir]);

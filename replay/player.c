@@ -59,13 +59,16 @@ int player_open(struct player **player, const struct player_input *inputs, size_
 	if (p->choice.until.kind == PLAYER_TIME_WALL)
 		p->until = p->choice.until.ns;
 	p->sections = calloc(n_inputs, sizeof *p->sections);
-	error = p->sections ? timeline_open(&p->timeline, inputs, n_inputs) : FDTAPE_ERR_MEMORY;
+	p->of_input = calloc(n_inputs, sizeof(struct play_section *));
+	error = p->sections && p->of_input ? timeline_open(&p->timeline, inputs, n_inputs) : FDTAPE_ERR_MEMORY;
 	if (error) {
 		player_free(p);
 		return error;
 	}
-	for (size_t i = 0; i < n_inputs; i++)
+	for (size_t i = 0; i < n_inputs; i++) {
 		p->sections[i].player = p;
+		p->of_input[i] = &p->sections[i];
+	}
 	p->now = p->sections;
 	*player = p;
 	return 0;
@@ -113,24 +116,30 @@ static void section_release(struct play_section *section)
 {
 	process_release_all(section);
 	bind_release(section);
+	chain_release(section);
 	map_release(&section->flows);
 	map_release(&section->sockets);
 }
 
 /* ---- items ------------------------------------------------------------------------------------------------------ */
 
-static void on_section(struct player *p, size_t input)
+static void on_section(struct player *p, size_t input, bool goes_on)
 {
-	struct play_section *section = &p->sections[input];
-	struct fdtape_section_info info;
+	struct play_section *section = p->of_input[input];
 
-	if (section->begun) {
-		close_flows(p, section, 1);
-		section_release(section);
+	if (goes_on && chain_go_on(section) < 0) {
+		play_fail(p, FDTAPE_ERR_MEMORY);
+	} else if (!goes_on) {
+		if (section->begun) {
+			close_flows(p, section, 1);
+			section_release(section);
+		}
+		*section = (struct play_section){.player = p, .begun = true};
 	}
-	*section = (struct play_section){.player = p, .begun = true, .ordinal = p->n_sections, .base = p->highest};
-	if (fdtape_reader_section(p->timeline.inputs[input].reader, &info) == 0)
-		section->clock = info.clock;
+	section->ordinal = p->n_sections;
+	section->base = p->highest;
+	section->clock = p->timeline.inputs[input].clock;
+	section->clock_told = false;
 	if (p->n_sections++ == 0) {
 		if (p->choice.since.kind == PLAYER_TIME_FROM_START)
 			p->since = section->clock.realtime + p->choice.since.ns;
@@ -257,9 +266,14 @@ static void on_flow(struct play_section *section, const struct fdtape_flow *def)
 
 static void on_item(struct player *p, size_t input)
 {
-	struct play_section *section = &p->sections[input];
 	const struct fdtape_item *item = &p->timeline.inputs[input].item;
+	struct play_section *before = item->type == FDTAPE_ITEM_SECTION ? chain_before(p, input) : NULL, *section;
+	struct fdtape_event event;
+	struct fdtape_flow flow;
 
+	if (before)
+		p->of_input[input] = before;
+	section = p->of_input[input];
 	p->now = section;
 	p->now_input = input;
 	if (item->type == FDTAPE_ITEM_SECTION)
@@ -270,19 +284,24 @@ static void on_item(struct player *p, size_t input)
 		return;
 	switch (item->type) {
 	case FDTAPE_ITEM_SECTION:
-		on_section(p, input);
+		on_section(p, input, before != NULL);
 		break;
 	case FDTAPE_ITEM_CLOCK:
 		section->clock = item->clock;
+		section->clock_told = true;
 		break;
 	case FDTAPE_ITEM_PROCESS:
 		on_process(section, &item->process);
 		break;
 	case FDTAPE_ITEM_FLOW:
-		on_flow(section, &item->flow);
+		flow = item->flow;
+		chain_flow(section, &flow);
+		on_flow(section, &flow);
 		break;
 	case FDTAPE_ITEM_EVENT:
-		on_event(section, &item->event);
+		event = item->event;
+		chain_event(section, &event);
+		on_event(section, &event);
 		break;
 	case FDTAPE_ITEM_SECRET:
 		bind_derived(section, &item->secret);
@@ -300,7 +319,7 @@ static int on_damage(struct player *p, size_t input, int error)
 	const struct timeline_input *in = &p->timeline.inputs[input];
 	const char *why = fdtape_reader_message(in->reader);
 
-	p->now = &p->sections[input];
+	p->now = p->of_input[input];
 	p->now_input = input;
 	snprintf(p->message, sizeof p->message, "%s: %s", in->name, *why ? why : fdtape_strerror(error));
 	if (in->ended)
@@ -363,6 +382,7 @@ void player_free(struct player *player)
 			section_release(&player->sections[i]);
 	}
 	free(player->sections);
+	free(player->of_input);
 	tls_store_release(&player->secrets);
 	timeline_release(&player->timeline);
 	free(player);

@@ -126,6 +126,9 @@ struct player_sink {
 	int (*key)(void *context, const struct player_flow *flow, const struct tls_key *key);
 	/* The same for a connection that was not chosen; for a sink that must leave it out. */
 	int (*unchosen_key)(void *context, const struct player_flow *flow, const struct tls_key *key);
+	/* A section that goes on where another ended (the next tape of --rotate) is told as one of its own; else its flows
+	 * are those of the one before. */
+	bool apart;
 	/* A raw item of the tape: LOSS, SECRET, CLOCK, END and all others before they are interpreted. */
 	int (*item)(void *context, const struct fdtape_item *item);
 	/* The tape is damaged here: a line in words, without a line feed. Play goes on. */
@@ -160,7 +163,8 @@ struct player_choice {
 bool player_chooses(const struct player_choice *choice);
 
 /* Several sources are played as one, by wall time. Names are for messages only; everything is the caller's and must
- * outlive the player. *player is set on success only. */
+ * outlive the player. *player is set on success only. The tapes of one recording (--rotate) are one: what is open at the
+ * end of one goes on in the next. */
 struct player_input {
 	struct fdtape_source source;
 	const char *name;

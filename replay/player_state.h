@@ -4,7 +4,7 @@
 
 /*
  * The inside of the player, shared by its files: player.c (the run), flow.c (one flow's bytes, from the wire to the
- * messages), bind.c (library calls to sockets), process.c, timeline.c (several tapes in one order).
+ * messages), bind.c (library calls to sockets), process.c, timeline.c (several tapes in one order), chain.c (a tape that goes on with another).
  */
 #include "replay/assembly.h"
 #include "replay/flow_peers.h"
@@ -77,22 +77,28 @@ struct flow {
 	/* It was closed; late events of other threads may still come. */
 	struct flow *next_closing;
 	uint64_t closing; /* when: number of the event, plus 1; 0: it is not */
+	uint64_t place;   /* key of the section's open_before */
 };
 
-/* The section that an input is in, and all that is valid within it. */
+/* The section that an input is in, and all that is valid within it; with the sections that go on with it (chain.c). */
 struct play_section {
 	struct player *player;
 	bool begun;
 	uint64_t ordinal; /* of the section, from 0, in the play */
 	uint64_t base;    /* of the flows' numbers */
 	struct fdtape_clock clock;
-	struct map flows;     /* by id: struct flow */
-	struct map processes; /* by pid: struct process */
-	struct map threads;   /* by tid: struct thread */
-	size_t n_libraries;   /* of the flows */
-	struct map derived;   /* by a part of a secret: struct derived */
-	struct map sockets;   /* by inode: struct shared_socket */
-	size_t sweep_at;      /* number of processes that calls for sweeping out the dead */
+	bool clock_told;        /* by a CLOCK item, not by the section's head */
+	struct map flows;       /* by id: struct flow */
+	uint64_t highest_id;    /* of them, ever */
+	uint64_t id_base;       /* what is added to the ids of the tape that is read now */
+	struct map going_on;    /* those of that tape that are another's: struct going_on */
+	struct map open_before; /* by place: struct flow, open when that tape began and not yet met on it */
+	struct map processes;   /* by pid: struct process */
+	struct map threads;     /* by tid: struct thread */
+	size_t n_libraries;     /* of the flows */
+	struct map derived;     /* by a part of a secret: struct derived */
+	struct map sockets;     /* by inode: struct shared_socket */
+	size_t sweep_at;        /* number of processes that calls for sweeping out the dead */
 };
 
 struct player {
@@ -100,7 +106,8 @@ struct player {
 	struct player_choice choice;
 	uint64_t since, until; /* of the choice, as wall times */
 	struct timeline timeline;
-	struct play_section *sections; /* one for each input */
+	struct play_section *sections;  /* one for each input */
+	struct play_section **of_input; /* which of them it is in: its own, or one that another has begun */
 	size_t n_inputs;
 	struct play_section *now;
 	size_t now_input;
@@ -127,6 +134,18 @@ bool choice_takes_peer(const struct player_choice *choice, const struct player_f
                        const struct fdtape_address *peer);
 bool choice_takes_event(const struct player_choice *choice, const struct player_process *process,
                         const struct fdtape_event *event);
+
+/* ---- chain.c ---- */
+/* The section that goes on with the one that the input begins now; NULL: none does. */
+struct play_section *chain_before(const struct player *player, size_t input);
+/* It goes on. 0, or -1 without memory. */
+int chain_go_on(struct play_section *section);
+/* What an item of the input says, in the terms of the section. */
+void chain_flow(struct play_section *section, struct fdtape_flow *def);
+void chain_event(const struct play_section *section, struct fdtape_event *event);
+/* The flow is gone; all is. */
+void chain_forget(const struct flow *flow);
+void chain_release(struct play_section *section);
 
 /* ---- process.c ---- */
 /* The image that runs under this pid now; a placeholder if none was defined. NULL without memory. */

@@ -503,6 +503,7 @@ void sink_tape_init(struct sink_tape *tape, int fd, const struct player_choice *
 	tape->secrets_end = &tape->secrets;
 	sink->context = tape;
 	sink->section = on_section;
+	sink->apart = !merges; /* a section for each that there was */
 	sink->item = on_item;
 	sink->flow_opened = sink->flow_updated = on_flow;
 	sink->flow_closed = on_closed;

@@ -6,6 +6,10 @@
  * the order is the tape's, whatever the times say, so each input's place is the latest wall time that it has reached.
  * The input whose next item has the earliest place goes first; the first of those named on the command line among
  * equals. One input needs none of this, and its order is the tape's.
+ *
+ * A section begins behind all that its own clock says was before it: wall times of two tapes, each by the latest reading
+ * of its own, differ a little. So the next tape of a recording (chain.c) begins when the one before it has ended, which
+ * is known by the reading that they share.
  */
 #include "replay/timeline.h"
 
@@ -87,17 +91,52 @@ static int fetch(struct timeline_input *in)
 	if (in->item.type == FDTAPE_ITEM_SECTION && fdtape_reader_section(in->reader, &info) == 0) {
 		in->begun = true;
 		in->clock = info.clock;
+		in->clock_told = false;
 		/* A later section that was recorded earlier does not wait for its time to come again. */
 		wall = in->clock.realtime;
 	} else {
-		if (in->item.type == FDTAPE_ITEM_CLOCK)
+		if (in->item.type == FDTAPE_ITEM_CLOCK) {
 			in->clock = in->item.clock;
+			in->clock_told = true;
+		}
 		wall = timeline_wall(&in->clock, time_of(&in->item));
 	}
 	if (wall > in->wall)
 		in->wall = wall;
 	in->ready = true;
 	return 1;
+}
+
+/* Are the two of one run of one machine? Then their monotonic times can be compared. */
+static bool same_clock(const struct fdtape_clock *a, const struct fdtape_clock *b)
+{
+	enum {
+		SET_BY = 1000000000 /* ns: what the wall clock may be set by meanwhile */
+	};
+	uint64_t x = a->realtime - a->monotonic, y = b->realtime - b->monotonic;
+
+	return (x > y ? x - y : y - x) < SET_BY;
+}
+
+/* The section that an input is about to begin comes behind this item of another. */
+static bool is_before(const struct timeline_input *in, const struct fdtape_clock *begin)
+{
+	return in->ready && in->item.type != FDTAPE_ITEM_SECTION && same_clock(&in->clock, begin) &&
+	       (time_of(&in->item) <= begin->monotonic || (in->clock_told && in->clock.monotonic == begin->monotonic));
+}
+
+/* The input that comes before that one, which is about to begin a section; or itself. */
+static struct timeline_input *before(const struct timeline *timeline, struct timeline_input *beginning)
+{
+	struct timeline_input *first = beginning;
+
+	for (size_t i = 0; i < timeline->n; i++) {
+		struct timeline_input *in = &timeline->inputs[i];
+
+		if (is_before(in, &beginning->clock) && (first == beginning || in->wall < first->wall))
+			first = in;
+	}
+	return first;
 }
 
 int timeline_next(struct timeline *timeline, size_t *input)
@@ -120,6 +159,8 @@ int timeline_next(struct timeline *timeline, size_t *input)
 	}
 	if (!first)
 		return 0;
+	if (first->item.type == FDTAPE_ITEM_SECTION)
+		first = before(timeline, first);
 	*input = (size_t)(first - timeline->inputs);
 	first->ready = false;
 	return 1;

@@ -14,9 +14,10 @@ struct timeline_input {
 	const char *name;
 	struct fdtape_item item; /* the next one, when `ready` */
 	bool ready, ended;
-	bool begun; /* a section was read */
-	struct fdtape_clock clock;
-	uint64_t wall; /* of the item: the latest wall time met in this input */
+	bool begun;                /* a section was read */
+	struct fdtape_clock clock; /* its latest */
+	bool clock_told;           /* by a CLOCK item, not by the section's head */
+	uint64_t wall;             /* of the item: the latest wall time met in this input */
 };
 
 struct timeline {

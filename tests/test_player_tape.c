@@ -441,6 +441,93 @@ static void test_player_sections__one_after_the_other__numbers_go_on(void **stat
 	buffer_release(&m.tape);
 }
 
+/* Two tapes of one recording: the second begins with the clocks that the first ended with, `later` ns apart if they are
+ * not. A request and its answer lie across, and flow 2 ended with the first. */
+static void make_chain(struct maker m[static 2], uint64_t later)
+{
+	struct fdtape_flow def = tcp(1, 10, 3, 80), other = tcp(2, 10, 4, 81);
+	struct fdtape_writer_options options = {.uuid = {2}, .salt = 1};
+	const struct fdtape_sink sink = {.write = write_tape, .context = &m[1].tape};
+
+	begin(&m[0], 1000);
+	process(&m[0], 10, "curl");
+	flow(&m[0], &other);
+	flow(&m[0], &def);
+	carry(&m[0], 2, 10, FDTAPE_OUT, "x");
+	close_flow(&m[0], &other);
+	carry(&m[0], 1, 10, FDTAPE_OUT, "GET /a HTTP/1.1\r\nHo");
+	options.clock = (struct fdtape_clock){
+	        .realtime = UINT64_C(1000000000000) + m[0].time, .monotonic = m[0].time, .boottime = 7};
+	put(&m[0], &(struct fdtape_item){.type = FDTAPE_ITEM_CLOCK, .clock = options.clock});
+	def.bytes[FDTAPE_OUT] = m[0].offset[1][FDTAPE_OUT];
+	flow(&m[0], &def);
+	/* Behind the clock, and later: it belongs to this tape all the same. */
+	put(&m[0],
+	    &(struct fdtape_item){.type = FDTAPE_ITEM_LOSS, .loss = {.count = 1, .from = 1, .to = m[0].time + 500}});
+	end(&m[0]);
+
+	options.clock.boottime += later;
+	m[1].time = m[0].time + 10;
+	assert_int_equal(fdtape_writer_open(&m[1].writer, &sink, &options), 0);
+	process(&m[1], 10, "curl");
+	def = tcp(1, 10, 3, 80);
+	def.flags |= FDTAPE_FLOW_PREOPENED;
+	flow(&m[1], &def);
+	carry(&m[1], 1, 10, FDTAPE_OUT, "st: h\r\n\r\n");
+	carry(&m[1], 1, 10, FDTAPE_IN, RESPONSE);
+	other = tcp(2, 10, 4, 82); /* its id is another's here */
+	flow(&m[1], &other);
+	carry(&m[1], 2, 10, FDTAPE_OUT, "y");
+	close_flow(&m[1], &other);
+	close_flow(&m[1], &def);
+	end(&m[1]);
+}
+
+static void test_player_chain__next_tape_of_a_recording__flows_go_on(void **state)
+{
+	static const char expected[] = "open 2 curl\nopen 1 curl\ncall write 2\nout 2 @0 x\n"
+	                               "call write 1\nout 1 @0 GET /a HTTP/1.1\n"
+	                               "call write 1\nout 1 @19 st: h\ncall read 1\n"
+	                               "in 1 @0 HTTP/1.1 200 OK\nhttp 1 /a 200\n"
+	                               "open 1000002 curl\ncall write 1000002\nout 1000002 @0 y\n"
+	                               "close 1 in 43/43/0 out 28/28/0 clear none\n"
+	                               "close 2 in 0/0/0 out 1/1/0 clear none\n"
+	                               "close 1000002 in 0/0/0 out 1/1/0 clear none\n";
+	struct maker m[2] = {0};
+	struct told t = {.stop_at = 0};
+
+	(void)state;
+	make_chain(m, 0);
+	/* Whichever is named first. */
+	for (int i = 0; i < 2; i++) {
+		const struct buffer tapes[] = {m[i].tape, m[!i].tape};
+
+		assert_int_equal(play(tapes, 2, NULL, &t), 0);
+		assert_string_equal(t.text, expected);
+	}
+	/* And as one file. */
+	assert_int_equal(buffer_add(&m[0].tape, m[1].tape.data, m[1].tape.len), 0);
+	assert_int_equal(play(&m[0].tape, 1, NULL, &t), 0);
+	assert_non_null(strstr(t.text, "http 1 /a 200\nopen 4 curl\n"));
+	buffer_release(&m[0].tape);
+	buffer_release(&m[1].tape);
+}
+
+static void test_player_chain__a_tape_is_missing_between__flows_are_others(void **state)
+{
+	struct maker m[2] = {0};
+	struct told t = {.stop_at = 0};
+
+	(void)state;
+	make_chain(m, 1);
+	assert_int_equal(play((struct buffer[]){m[0].tape, m[1].tape}, 2, NULL, &t), 0);
+	assert_non_null(strstr(t.text, "open 1000001 curl\n"));
+	assert_non_null(strstr(t.text, "out 1000001 @0 st: h\n"));
+	assert_null(strstr(t.text, "http 1 /a 200\n"));
+	buffer_release(&m[0].tape);
+	buffer_release(&m[1].tape);
+}
+
 static void test_player_sink__says_stop__nothing_is_told_any_more(void **state)
 {
 	struct maker m = {0};
@@ -743,6 +830,8 @@ int main(void)
 	        cmocka_unit_test(test_player_choice__time__hides_calls_but_plays_them),
 	        cmocka_unit_test(test_player_inputs__several__are_one_by_wall_time),
 	        cmocka_unit_test(test_player_sections__one_after_the_other__numbers_go_on),
+	        cmocka_unit_test(test_player_chain__next_tape_of_a_recording__flows_go_on),
+	        cmocka_unit_test(test_player_chain__a_tape_is_missing_between__flows_are_others),
 	        cmocka_unit_test(test_player_sink__says_stop__nothing_is_told_any_more),
 	        cmocka_unit_test(test_player_damage__cut_short__what_is_there_is_played),
 	        cmocka_unit_test(test_player_calls__nested_in_time__give_the_sockets_plaintext),

@@ -12,34 +12,37 @@ import sys
 import termios
 import time
 
-from live import (ANALYZE, ENV, RECORD, closing, equal, free_port, info, json_lines, main, nginx, nginx_config, read,
+from live import (ANALYZE, ENV, RECORD, REPLAY, certificate, closing, equal, free_port, info, json_lines, main, nginx, nginx_config, read,
                   record, run, workspace)
 
 BODY = 3000
 # Requests that can be told apart, over one connection or one for each.
 CLIENT = r"""
-import http.client, sys, time
+import http.client, ssl, sys, time
 port, first, n, keep, pause = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "keep", float(sys.argv[5])
-c = None
+c = tls = None
+if len(sys.argv) > 6:
+    tls = ssl._create_unverified_context()
+    tls.minimum_version = tls.maximum_version = ssl.TLSVersion[sys.argv[6]]
 for i in range(first, first + n):
     if not c or not keep:
-        c = http.client.HTTPConnection("127.0.0.1", port)
+        c = http.client.HTTPSConnection("127.0.0.1", port, context=tls) if tls else http.client.HTTPConnection("127.0.0.1", port)
     c.request("GET", f"/n-{i:05}")
     assert len(c.getresponse().read()) == %d
     time.sleep(pause)
 """ % BODY
 
 
-def client(port, n, keep=True, first=0, pause=0.0):
-    return [sys.executable, "-c", CLIENT, str(port), str(first), str(n), "keep" if keep else "new", str(pause)]
+def client(port, n, keep=True, first=0, pause=0.0, tls=None):
+    return [sys.executable, "-c", CLIENT, str(port), str(first), str(n), "keep" if keep else "new", str(pause)] + ([tls] if tls else [])
 
 
-def numbered_site(folder, port):
+def numbered_site(folder, port, listens=""):
     """Every path gives the same bytes, which don't compress."""
     os.makedirs(f"{folder}/www")
     with open(f"{folder}/www/body", "wb") as file:
         file.write(os.urandom(BODY))
-    return nginx(nginx_config(folder, f"server {{ listen 127.0.0.1:{port}; root {folder}/www; "
+    return nginx(nginx_config(folder, f"server {{ listen 127.0.0.1:{port} {listens}; root {folder}/www; "
                                       "location / { rewrite ^ /body break; } }"), port)
 
 
@@ -80,6 +83,27 @@ def rotate():
         equal("tapes", said["tapes"], len(tapes))
         equal("events", said["events"], sum(i["events"] for i in each))
         equal("bytes", said["bytes"], sum(i[side]["bytes"] for i in each for side in ("in", "out")))
+        (flow,) = json_lines("flows", *reversed(tapes))  # the connection goes on from tape to tape, whatever order they are named in
+        equal("its bytes", said["bytes"], flow["in"]["bytes"] + flow["out"]["bytes"])
+        equal("its beginning", (flow["flow"], flow["opened"] is not None), (1, True))
+        run(REPLAY, "--to", f"{folder}/merged", *tapes)
+        equal("merged", sorted(paths(f"{folder}/merged")), [f"/n-{i:05}" for i in range(400)])
+        equal("with one missing, flows", len(json_lines("flows", *tapes[:3], *tapes[4:])), 2)
+
+
+def rotate_tls():
+    """--rotate --lean: of a TLS connection that outlives its tape, the tapes together hold every request"""
+    with workspace() as folder:
+        port = free_port()
+        cert, key = certificate(folder)
+        with numbered_site(folder, port, f"ssl; ssl_certificate {cert}; ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3"):
+            for version in ("TLSv1_2", "TLSv1_3"):
+                record(f"{folder}/{version}.tape", *client(port, 200, tls=version), options=["--lean", "--rotate", "100K"])
+                tapes = chain(folder, version)
+                equal("a chain", len(tapes) > 4, True)
+                equal("requests", sorted(paths(*tapes)), [f"/n-{i:05}" for i in range(200)])
+                (flow,) = json_lines("flows", *tapes)
+                equal("the flow", (flow["tls"]["version"], flow["tls"]["plaintext"]), (version.replace("_", "."), "wire"))
 
 
 def keep():
@@ -400,5 +424,5 @@ def containers():
                 os.rmdir(folder)
 
 
-main(rotate, keep, max_size, rotate_max_size, closing_line, progress, interrupted, outlived, signals_as_before, piped_chain,
+main(rotate, rotate_tls, keep, max_size, rotate_max_size, closing_line, progress, interrupted, outlived, signals_as_before, piped_chain,
      chosen_running, chosen_future, failed_set_up, containers)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation
+ *
+ * A recorder that goes over to its next tape (--rotate) reads the clocks once: that reading is the last CLOCK of the one
+ * and the head of the other. Two recordings can't have the same nanoseconds of three clocks by chance. So a section that
+ * begins with the clocks that another ended with goes on where that one ended, and nothing lies between: the connections
+ * go on, and so do a request, a TLS record, a message that lie across the end of the tape.
+ *
+ * The new tape is complete in itself: what is open is defined on it again, with ids and offsets of its own. Here each of
+ * these flows is found again among those that are open, by its process, its fd (a library's object: its address) and
+ * when it was opened; from then on the ids of the new tape are those of the play, and its offsets go on.
+ */
+#include "replay/player_state.h"
+
+#include <stdlib.h>
+
+/* A flow that goes on, by the id that it has on the tape that is read now. */
+struct going_on {
+	uint64_t id; /* in the play */
+	uint64_t base[2];
+	uint64_t opened;
+	bool preopened;
+};
+
+static bool equal_clocks(const struct fdtape_clock *a, const struct fdtape_clock *b)
+{
+	return a->realtime == b->realtime && a->monotonic == b->monotonic && a->boottime == b->boottime;
+}
+
+struct play_section *chain_before(const struct player *player, size_t input)
+{
+	const struct fdtape_clock *clock = &player->timeline.inputs[input].clock;
+
+	for (size_t i = 0; i < player->n_inputs && !player->sink.apart; i++) {
+		struct play_section *section = player->of_input[i];
+
+		if ((i == input || player->timeline.inputs[i].ended) && section->begun && section->clock_told &&
+		    equal_clocks(&section->clock, clock))
+			return section;
+	}
+	return NULL;
+}
+
+/* No two open flows of a process have the same; where two keys meet all the same, one of them does not go on. */
+static uint64_t place_of(const struct fdtape_flow *def)
+{
+	uint64_t which = def->kind == FDTAPE_KIND_LIBRARY ? def->handle ^ UINT64_C(1) << 63 : (uint32_t)def->fd;
+
+	return which ^ (uint64_t)def->pid << 32;
+}
+
+static void forget_ids(struct play_section *section)
+{
+	struct going_on *g;
+	size_t cursor = 0;
+
+	while ((g = map_next(&section->going_on, &cursor)))
+		free(g);
+	map_release(&section->going_on);
+	map_release(&section->open_before);
+}
+
+void chain_release(struct play_section *section)
+{
+	forget_ids(section);
+}
+
+int chain_go_on(struct play_section *section)
+{
+	struct flow *flow;
+	size_t cursor = 0;
+
+	forget_ids(section);
+	section->id_base = section->highest_id;
+	while ((flow = map_next(&section->flows, &cursor))) {
+		flow->place = place_of(&flow->pub.def);
+		if (!flow->closing && !map_put(&section->open_before, flow->place, flow))
+			return -1;
+	}
+	return 0;
+}
+
+void chain_forget(const struct flow *flow)
+{
+	struct map *open = &flow->section->open_before;
+
+	if (map_get(open, flow->place) == flow)
+		map_take(open, flow->place);
+}
+
+/* The flow that this is the definition of on the next tape; NULL: it is new. */
+static struct going_on *find(struct play_section *section, const struct fdtape_flow *def)
+{
+	struct flow *flow = map_get(&section->open_before, place_of(def));
+	struct going_on *g;
+
+	if (!(def->flags & FDTAPE_FLOW_PREOPENED) || !flow || flow->pub.def.kind != def->kind ||
+	    flow->pub.def.pid != def->pid || flow->pub.def.opened != def->opened || flow->pub.def.inode != def->inode)
+		return NULL;
+	g = malloc(sizeof *g);
+	if (!g || !map_put(&section->going_on, def->id, g)) {
+		free(g);
+		play_fail(section->player, FDTAPE_ERR_MEMORY);
+		return NULL;
+	}
+	/* As it was defined last: it may have been seen to carry more by calls that were not recorded by then. */
+	*g = (struct going_on){.id = flow->pub.def.id,
+	                       .base = {flow->pub.def.bytes[0], flow->pub.def.bytes[1]},
+	                       .opened = flow->pub.def.opened,
+	                       .preopened = flow->pub.def.flags & FDTAPE_FLOW_PREOPENED};
+	chain_forget(flow);
+	return g;
+}
+
+static uint64_t id_of(const struct play_section *section, uint64_t id)
+{
+	const struct going_on *g = map_get(&section->going_on, id);
+
+	if (g)
+		return g->id;
+	return id && id <= UINT64_MAX - section->id_base ? id + section->id_base : 0;
+}
+
+void chain_flow(struct play_section *section, struct fdtape_flow *def)
+{
+	const struct going_on *g = map_get(&section->going_on, def->id);
+
+	if (!g)
+		g = find(section, def);
+	def->id = id_of(section, def->id);
+	if (!g)
+		return;
+	def->opened = g->opened;
+	if (!g->preopened)
+		def->flags &= ~(uint32_t)FDTAPE_FLOW_PREOPENED;
+	for (int dir = 0; dir < 2; dir++)
+		def->bytes[dir] += g->base[dir];
+}
+
+void chain_event(const struct play_section *section, struct fdtape_event *event)
+{
+	const struct going_on *g = map_get(&section->going_on, event->flow);
+	int arg = fdtape_call_flow_arg(event->call);
+
+	if (g)
+		event->offset += g->base[event->dir == FDTAPE_OUT];
+	event->flow = id_of(section, event->flow);
+	if (arg >= 0)
+		event->arg[arg] = id_of(section, event->arg[arg]);
+}
