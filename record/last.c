@@ -31,6 +31,7 @@
 #include <fdtape/reader.h>
 
 #include "map.h"
+#include "record/kept_secrets.h"
 
 #define SEGMENTS     8
 #define PAGE         ((size_t)64 << 10) /* no system's pages are larger */
@@ -46,12 +47,6 @@ struct segment {
 	bool first; /* of the recording: what it begins with began there */
 };
 
-struct secret {
-	struct secret *next;
-	struct fdtape_secret secret; /* points behind this struct */
-	size_t size;
-};
-
 struct job {
 	pthread_t thread;
 	atomic_bool done;
@@ -59,7 +54,7 @@ struct job {
 	const struct about *about;
 	struct segment **segments;
 	size_t n_segments;
-	struct secret **secrets;
+	struct kept_secret **secrets;
 	size_t n_secrets;
 	struct map bases; /* by flow id: struct base */
 	struct last_dumped dumped;
@@ -79,11 +74,10 @@ struct last {
 	struct segment *oldest, *newest; /* the finished ones */
 	struct segment *ending, *current;
 	size_t held; /* bytes of the finished ones */
-	struct secret *first_secret, *last_secret;
-	size_t secret_bytes, n_secrets;
+	struct kept_secrets secrets;
 	struct job *job;
 	struct segment *gone; /* freed when the job is done */
-	struct secret *gone_secrets;
+	struct kept_secret *gone_secrets;
 };
 
 struct last *last_new(uint64_t time, uint64_t bytes, const struct about *about)
@@ -159,47 +153,11 @@ int last_begin(struct last *l, const struct fdtape_clock *clock, struct fdtape_w
 	return 0;
 }
 
-/* Keeps a copy of a secret. */
-static int keep_secret(struct last *l, const struct fdtape_secret *from)
-{
-	size_t label = strlen(from->label) + 1, source = strlen(from->source) + 1;
-	size_t size = sizeof(struct secret) + label + source + from->id_len + from->value_len;
-	struct secret *s = malloc(size);
-	uint8_t *at;
-
-	if (!s)
-		return FDTAPE_ERR_MEMORY;
-	s->next = NULL;
-	s->size = size;
-	s->secret = *from;
-	at = (uint8_t *)(s + 1);
-	s->secret.label = memcpy(at, from->label, label);
-	s->secret.source = memcpy(at + label, from->source, source);
-	at += label + source;
-	if (from->id_len)
-		s->secret.id = memcpy(at, from->id, from->id_len);
-	if (from->value_len)
-		s->secret.value = memcpy(at + from->id_len, from->value, from->value_len);
-	if (l->last_secret)
-		l->last_secret->next = s;
-	else
-		l->first_secret = s;
-	l->last_secret = s;
-	l->secret_bytes += size;
-	l->n_secrets++;
-	return 0;
-}
-
 static void trim_secrets(struct last *l)
 {
-	while (l->secret_bytes > SECRETS_MAX) {
-		struct secret *s = l->first_secret;
+	while (l->secrets.bytes > SECRETS_MAX) {
+		struct kept_secret *s = kept_secrets_take(&l->secrets);
 
-		l->first_secret = s->next;
-		if (!l->first_secret)
-			l->last_secret = NULL;
-		l->secret_bytes -= s->size;
-		l->n_secrets--;
 		if (l->job) {
 			s->next = l->gone_secrets;
 			l->gone_secrets = s;
@@ -223,7 +181,7 @@ static int take_secrets(struct last *l, const struct segment *s)
 	n = fdtape_reader_choose(reader, &nothing_else);
 	while (n >= 0 && !error && (n = fdtape_reader_next(reader, &item)) == 1)
 		if (item.type == FDTAPE_ITEM_SECRET)
-			error = keep_secret(l, &item.secret);
+			error = kept_secrets_add(&l->secrets, &item.secret);
 	fdtape_reader_free(reader);
 	return n < 0 ? n : error;
 }
@@ -299,7 +257,7 @@ bool last_due(const struct last *l, uint64_t now)
 
 uint64_t last_size(const struct last *l)
 {
-	return l->held + (l->current ? l->current->len : 0) + l->secret_bytes;
+	return l->held + (l->current ? l->current->len : 0) + l->secrets.bytes;
 }
 
 /* ---- the dump --------------------------------------------------------------------------------------------------- */
@@ -505,7 +463,7 @@ bool last_dump(struct last *l, int fd)
 	for (struct segment *s = l->oldest; s; s = s->next)
 		n++;
 	j->segments = calloc(n, sizeof(struct segment *));
-	j->secrets = calloc(l->n_secrets + 1, sizeof(struct secret *));
+	j->secrets = calloc(l->secrets.n + 1, sizeof(struct kept_secret *));
 	if (!j->segments || !j->secrets) {
 		free_job(j);
 		errno = ENOMEM;
@@ -513,7 +471,7 @@ bool last_dump(struct last *l, int fd)
 	}
 	for (struct segment *s = l->oldest; s; s = s->next)
 		j->segments[j->n_segments++] = s;
-	for (struct secret *s = l->first_secret; s; s = s->next)
+	for (struct kept_secret *s = l->secrets.first; s; s = s->next)
 		j->secrets[j->n_secrets++] = s;
 	j->about = l->about;
 	j->dumped = (struct last_dumped){.fd = fd, .from = l->oldest->from, .to = l->newest->to};
@@ -542,7 +500,7 @@ bool last_dump_done(struct last *l, bool wait, struct last_dumped *dumped)
 		free_segment(s);
 	}
 	while (l->gone_secrets) {
-		struct secret *s = l->gone_secrets;
+		struct kept_secret *s = l->gone_secrets;
 
 		l->gone_secrets = s->next;
 		free(s);
@@ -563,12 +521,7 @@ void last_free(struct last *l)
 		l->oldest = s->next;
 		free_segment(s);
 	}
-	while (l->first_secret) {
-		struct secret *s = l->first_secret;
-
-		l->first_secret = s->next;
-		free(s);
-	}
+	kept_secrets_release(&l->secrets);
 	free_segment(l->ending);
 	free_segment(l->current);
 	free(l);

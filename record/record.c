@@ -148,6 +148,14 @@ static void attach_images(struct recorder *r)
 		libraries_programs(patterns, c->n_exes, choice_pattern_matches, attach_file, r);
 }
 
+/* For the next tape: a part of it, and of the machine's memory. */
+static size_t secrets_to_keep(const struct options *options)
+{
+	const uint64_t most = 16 << 20, part = options->rotate / 8;
+
+	return part < most ? part : most;
+}
+
 static int start_probes(struct recorder *r)
 {
 	struct fdtape_clock clock = clocks();
@@ -174,7 +182,7 @@ static int start_probes(struct recorder *r)
 	if (tapes_start(r->tapes, &clock) != 0)
 		return -1;
 	r->translate = translate_new(tapes_writer(r->tapes), r->probes, clock.monotonic, r->options.snaplen > 0,
-	                             choice_is_of_ports(&r->options.choice));
+	                             choice_is_of_ports(&r->options.choice), secrets_to_keep(&r->options));
 	if (!r->translate) {
 		cli_warn("no memory");
 		return -1;

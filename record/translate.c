@@ -9,7 +9,7 @@
  * copied to a queue whose head is handled as soon as it is complete. Mostly the queue is empty, and a record goes from
  * the ring to the writer without a copy.
  *
- * The kinds of records are handled in translate_process.c, translate_flow.c and translate_call.c.
+ * The kinds of records are handled in translate_process.c, translate_flow.c, translate_call.c and translate_secret.c.
  */
 #include "record/translate.h"
 
@@ -17,14 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/secrets.h"
 #include "record/translate_state.h"
 
 /* A queue that waits for a lost record must not grow without end. */
 #define HELD_MAX_BYTES (64u << 20)
 
 struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload,
-                                bool lazy)
+                                bool lazy, size_t keep_secrets)
 {
 	struct translate *t = calloc(1, sizeof *t);
 
@@ -34,6 +33,7 @@ struct translate *translate_new(struct fdtape_writer *writer, struct probes *pro
 	t->probes = probes;
 	t->payload = payload;
 	t->lazy = lazy;
+	t->secrets_max = keep_secrets;
 	t->told_at = started;
 	t->last = &t->first;
 	return t;
@@ -43,69 +43,6 @@ void translate_on_mapped(struct translate *t, translate_mapped *mapped, void *co
 {
 	t->mapped = mapped;
 	t->mapped_context = context;
-}
-
-/* ---- secrets ---------------------------------------------------------------------------------------------------- */
-
-static int on_kdf(struct translate *t, const struct probe_kdf *r)
-{
-	struct probe_kdf *copy = malloc(sizeof *copy);
-
-	if (!copy)
-		return FDTAPE_ERR_MEMORY;
-	*copy = *r;
-	free(map_take(&t->derivations, r->tid)); /* one whose return was never seen */
-	if (map_put(&t->derivations, r->tid, copy))
-		return 0;
-	free(copy);
-	return FDTAPE_ERR_MEMORY;
-}
-
-static int on_kdf_result(struct translate *t, const struct probe_kdf_out *r)
-{
-	struct probe_kdf *kdf = map_take(&t->derivations, r->tid);
-	struct fdtape_item item = {.type = FDTAPE_ITEM_SECRET};
-	size_t len = r->h.len < PROBE_KDF_OUT ? r->h.len : PROBE_KDF_OUT;
-	int error = 0;
-
-	if (kdf && secrets_from_kdf(kdf, r->data, len, &item.secret))
-		error = fdtape_writer_put(t->writer, &item);
-	free(kdf);
-	return error;
-}
-
-static int on_key(struct translate *t, const struct probe_key *r)
-{
-	struct fdtape_item item = {.type = FDTAPE_ITEM_SECRET};
-	struct secrets_text text;
-	struct probe_kdf *kdf;
-	int error = 0;
-
-	switch (r->source) {
-	case PROBE_KEY_PKEY:
-		/* A derivation of which more and more is told. */
-		kdf = map_get(&t->derivations, r->tid);
-		if (!kdf) {
-			kdf = calloc(1, sizeof *kdf);
-			if (!kdf || !map_put(&t->derivations, r->tid, kdf)) {
-				free(kdf);
-				return FDTAPE_ERR_MEMORY;
-			}
-		}
-		secrets_add_parameter(kdf, r);
-		return 0;
-	case PROBE_KEY_PKEY_OUT:
-		kdf = map_take(&t->derivations, r->tid);
-		if (kdf &&
-		    secrets_from_kdf(kdf, r->value, r->value_len <= PROBE_KEY_DATA ? r->value_len : 0, &item.secret)) {
-			item.secret.source = "EVP_PKEY_derive";
-			error = fdtape_writer_put(t->writer, &item);
-		}
-		free(kdf);
-		return error;
-	default:
-		return secrets_from_key(r, &text, &item.secret) ? fdtape_writer_put(t->writer, &item) : 0;
-	}
 }
 
 /* ---- order ------------------------------------------------------------------------------------------------------ */
@@ -471,8 +408,11 @@ int translate_switch(struct translate *t, struct fdtape_writer *writer, uint64_t
 		}
 		error = put_flow(t, open[i]);
 	}
-	if (anew)
+	if (anew) {
 		t->n_flows = n;
+		if (!error)
+			error = put_secrets(t);
+	}
 	free(open);
 	return error;
 }
@@ -508,6 +448,7 @@ void translate_free(struct translate *t)
 		free(h->record);
 		free(h);
 	}
+	kept_secrets_release(&t->secrets);
 	free(t->reread);
 	map_release(&t->processes);
 	map_release(&t->threads);

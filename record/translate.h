@@ -29,10 +29,10 @@ struct translate_totals {
 };
 
 /* The writer and the probes stay the caller's; `started` is when recording began; `payload`: bytes are kept; `lazy`: any
- * process may turn out to have a flow that is recorded, and none is told of before: neither its life nor its secrets.
- * NULL: no memory. */
+ * process may turn out to have a flow that is recorded, and none is told of before: neither its life nor its secrets;
+ * `keep_secrets`: so many bytes of secrets are kept for the next tape. NULL: no memory. */
 struct translate *translate_new(struct fdtape_writer *writer, struct probes *probes, uint64_t started, bool payload,
-                                bool lazy);
+                                bool lazy, size_t keep_secrets);
 
 /* mapped() is called for each file that a chosen process has mapped to be run, now or later, so that TLS can be probed. It
  * returns how many functions are probed in it, -1: it can't be probed; what is worth it is told on the tape. `path` and
@@ -56,7 +56,8 @@ int translate_finish(struct translate *t, uint64_t now);
  * Goes on with another writer. The one so far gets the losses up to now, and each open flow as it stands; nothing more
  * is put into it. The new one gets first of all everything that is in force: processes, threads, open flows.
  *
- * `anew`: the tape is to be complete in itself. Flows are marked as open before, and their offsets count from 0 again.
+ * `anew`: the tape is to be complete in itself. Flows are marked as open before, and their offsets count from 0 again;
+ * the secrets that may be theirs are told again.
  * Otherwise it continues the one before it: offsets and ids go on, and a flow's `bytes` are the offsets of its next
  * events, so that whoever begins with this tape can subtract them.
  */

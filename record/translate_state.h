@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "map.h"
+#include "record/kept_secrets.h"
 #include "record/translate.h"
 
 struct process {
@@ -73,11 +74,13 @@ struct translate {
 	bool lazy;                /* a process is told of when it has a flow, and not before */
 	translate_mapped *mapped; /* NULL: nobody asks */
 	void *mapped_context;
-	struct map processes;   /* by pid */
-	struct map threads;     /* by tid; the processes' */
-	struct map flows;       /* by kernel id */
-	struct map assembling;  /* by tid: struct held, incomplete */
-	struct map derivations; /* by tid: struct probe_kdf, entered but not returned */
+	struct map processes;        /* by pid */
+	struct map threads;          /* by tid; the processes' */
+	struct map flows;            /* by kernel id */
+	struct map assembling;       /* by tid: struct held, incomplete */
+	struct map derivations;      /* by tid: struct probe_kdf, entered but not returned */
+	struct kept_secrets secrets; /* of connections that may go on on the next tape; */
+	size_t secrets_max;          /* so many bytes of them; 0: none are kept */
 	struct held *first, **last;
 	size_t held_bytes;
 	uint64_t n_flows;
@@ -130,6 +133,14 @@ uint64_t tape_flow(const struct translate *t, uint64_t kernel_id);
 int settle_lost(struct translate *t);
 /* All open flows in the order of their ids, *n of them; NULL: none, or no memory. The caller frees it. */
 struct flow **open_flows(struct translate *t, size_t *n);
+
+/* ---- translate_secret.c ---- */
+
+int on_kdf(struct translate *t, const struct probe_kdf *r);
+int on_kdf_result(struct translate *t, const struct probe_kdf_out *r);
+int on_key(struct translate *t, const struct probe_key *r);
+/* Those of connections that are open, on the next tape. */
+int put_secrets(struct translate *t);
 
 /* ---- translate_call.c ---- */
 

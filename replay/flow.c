@@ -698,7 +698,7 @@ void flow_close(struct flow *flow)
 	bool ended = flow->pub.def.closed || flow->lane[FDTAPE_IN].ended;
 
 	unlink_closing(flow);
-	chain_forget(flow);
+	chained_forget(flow);
 	for (int dir = 0; dir < 2; dir++)
 		assembly_finish(&flow->lane[dir].assembly, flow->pub.traffic[dir].bytes, &stamp, emitter_of(flow),
 		                &flow->lane[dir]);

@@ -116,7 +116,7 @@ static void section_release(struct play_section *section)
 {
 	process_release_all(section);
 	bind_release(section);
-	chain_release(section);
+	chained_release(section);
 	map_release(&section->flows);
 	map_release(&section->sockets);
 }
@@ -127,7 +127,7 @@ static void on_section(struct player *p, size_t input, bool goes_on)
 {
 	struct play_section *section = p->of_input[input];
 
-	if (goes_on && chain_go_on(section) < 0) {
+	if (goes_on && chained_go_on(section) < 0) {
 		play_fail(p, FDTAPE_ERR_MEMORY);
 	} else if (!goes_on) {
 		if (section->begun) {
@@ -140,6 +140,7 @@ static void on_section(struct player *p, size_t input, bool goes_on)
 	section->base = p->highest;
 	section->clock = p->timeline.inputs[input].clock;
 	section->clock_told = false;
+	section->at_head = goes_on;
 	if (p->n_sections++ == 0) {
 		if (p->choice.since.kind == PLAYER_TIME_FROM_START)
 			p->since = section->clock.realtime + p->choice.since.ns;
@@ -267,7 +268,7 @@ static void on_flow(struct play_section *section, const struct fdtape_flow *def)
 static void on_item(struct player *p, size_t input)
 {
 	const struct fdtape_item *item = &p->timeline.inputs[input].item;
-	struct play_section *before = item->type == FDTAPE_ITEM_SECTION ? chain_before(p, input) : NULL, *section;
+	struct play_section *before = item->type == FDTAPE_ITEM_SECTION ? chained_before(p, input) : NULL, *section;
 	struct fdtape_event event;
 	struct fdtape_flow flow;
 
@@ -278,6 +279,8 @@ static void on_item(struct player *p, size_t input)
 	p->now_input = input;
 	if (item->type == FDTAPE_ITEM_SECTION)
 		section->clock = p->timeline.inputs[input].clock;
+	if (chained_repeats(section, item))
+		return;
 	if (p->sink.item)
 		p->stop = p->sink.item(p->sink.context, item);
 	if (p->stop)
@@ -295,12 +298,13 @@ static void on_item(struct player *p, size_t input)
 		break;
 	case FDTAPE_ITEM_FLOW:
 		flow = item->flow;
-		chain_flow(section, &flow);
+		chained_flow(section, &flow);
 		on_flow(section, &flow);
 		break;
 	case FDTAPE_ITEM_EVENT:
+		section->at_head = false;
 		event = item->event;
-		chain_event(section, &event);
+		chained_event(section, &event);
 		on_event(section, &event);
 		break;
 	case FDTAPE_ITEM_SECRET:

@@ -4,7 +4,7 @@
 
 /*
  * The inside of the player, shared by its files: player.c (the run), flow.c (one flow's bytes, from the wire to the
- * messages), bind.c (library calls to sockets), process.c, timeline.c (several tapes in one order), chain.c (a tape that goes on with another).
+ * messages), bind.c (library calls to sockets), process.c, timeline.c (several tapes in one order), chained.c (a tape that goes on with another).
  */
 #include "replay/assembly.h"
 #include "replay/flow_peers.h"
@@ -80,7 +80,7 @@ struct flow {
 	uint64_t place;   /* key of the section's open_before */
 };
 
-/* The section that an input is in, and all that is valid within it; with the sections that go on with it (chain.c). */
+/* The section that an input is in, and all that is valid within it; with the sections that go on with it (chained.c). */
 struct play_section {
 	struct player *player;
 	bool begun;
@@ -91,6 +91,7 @@ struct play_section {
 	struct map flows;       /* by id: struct flow */
 	uint64_t highest_id;    /* of them, ever */
 	uint64_t id_base;       /* what is added to the ids of the tape that is read now */
+	bool at_head;           /* that tape goes on with another, and had no event yet */
 	struct map going_on;    /* those of that tape that are another's: struct going_on */
 	struct map open_before; /* by place: struct flow, open when that tape began and not yet met on it */
 	struct map processes;   /* by pid: struct process */
@@ -135,17 +136,19 @@ bool choice_takes_peer(const struct player_choice *choice, const struct player_f
 bool choice_takes_event(const struct player_choice *choice, const struct player_process *process,
                         const struct fdtape_event *event);
 
-/* ---- chain.c ---- */
+/* ---- chained.c ---- */
 /* The section that goes on with the one that the input begins now; NULL: none does. */
-struct play_section *chain_before(const struct player *player, size_t input);
+struct play_section *chained_before(const struct player *player, size_t input);
 /* It goes on. 0, or -1 without memory. */
-int chain_go_on(struct play_section *section);
+int chained_go_on(struct play_section *section);
 /* What an item of the input says, in the terms of the section. */
-void chain_flow(struct play_section *section, struct fdtape_flow *def);
-void chain_event(const struct play_section *section, struct fdtape_event *event);
+void chained_flow(struct play_section *section, struct fdtape_flow *def);
+void chained_event(const struct play_section *section, struct fdtape_event *event);
+/* Is the item there only so that its tape is complete in itself? */
+bool chained_repeats(const struct play_section *section, const struct fdtape_item *item);
 /* The flow is gone; all is. */
-void chain_forget(const struct flow *flow);
-void chain_release(struct play_section *section);
+void chained_forget(const struct flow *flow);
+void chained_release(struct play_section *section);
 
 /* ---- process.c ---- */
 /* The image that runs under this pid now; a placeholder if none was defined. NULL without memory. */

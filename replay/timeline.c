@@ -8,7 +8,7 @@
  * equals. One input needs none of this, and its order is the tape's.
  *
  * A section begins behind all that its own clock says was before it: wall times of two tapes, each by the latest reading
- * of its own, differ a little. So the next tape of a recording (chain.c) begins when the one before it has ended, which
+ * of its own, differ a little. So the next tape of a recording (chained.c) begins when the one before it has ended, which
  * is known by the reading that they share.
  */
 #include "replay/timeline.h"

@@ -203,8 +203,8 @@ def closing(text):
             "flows": int(found[5]), "missing": found[6], "tapes": int(found[7] or 1), "ended": found[10]}
 
 
-def info(tape):
-    (found,) = json_lines("info", tape)
+def info(*tapes):
+    (found,) = json_lines("info", *tapes)
     return found
 
 

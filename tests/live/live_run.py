@@ -104,6 +104,11 @@ def rotate_tls():
                 equal("requests", sorted(paths(*tapes)), [f"/n-{i:05}" for i in range(200)])
                 (flow,) = json_lines("flows", *tapes)
                 equal("the flow", (flow["tls"]["version"], flow["tls"]["plaintext"]), (version.replace("_", "."), "wire"))
+                secrets = info(tapes[0])["secrets"]
+                equal("each has its secrets", [info(t)["secrets"] for t in tapes], [secrets] * len(tapes))
+                equal("together they are as many", info(*tapes)["secrets"], secrets)
+            alone = [h["path"] for t in tapes for h in json_lines("http", t) if h["complete"]]  # of TLS 1.3
+            equal("requests of each alone, but for those that lie across", len(alone) >= 200 - len(tapes), True)
 
 
 def keep():

@@ -9,7 +9,8 @@
  *
  * The new tape is complete in itself: what is open is defined on it again, with ids and offsets of its own. Here each of
  * these flows is found again among those that are open, by its process, its fd (a library's object: its address) and
- * when it was opened; from then on the ids of the new tape are those of the play, and its offsets go on.
+ * when it was opened; from then on the ids of the new tape are those of the play, and its offsets go on. The secrets that
+ * are told again were derived long ago, and not by what their thread does now: they are passed over.
  */
 #include "replay/player_state.h"
 
@@ -28,7 +29,7 @@ static bool equal_clocks(const struct fdtape_clock *a, const struct fdtape_clock
 	return a->realtime == b->realtime && a->monotonic == b->monotonic && a->boottime == b->boottime;
 }
 
-struct play_section *chain_before(const struct player *player, size_t input)
+struct play_section *chained_before(const struct player *player, size_t input)
 {
 	const struct fdtape_clock *clock = &player->timeline.inputs[input].clock;
 
@@ -61,12 +62,12 @@ static void forget_ids(struct play_section *section)
 	map_release(&section->open_before);
 }
 
-void chain_release(struct play_section *section)
+void chained_release(struct play_section *section)
 {
 	forget_ids(section);
 }
 
-int chain_go_on(struct play_section *section)
+int chained_go_on(struct play_section *section)
 {
 	struct flow *flow;
 	size_t cursor = 0;
@@ -81,7 +82,7 @@ int chain_go_on(struct play_section *section)
 	return 0;
 }
 
-void chain_forget(const struct flow *flow)
+void chained_forget(const struct flow *flow)
 {
 	struct map *open = &flow->section->open_before;
 
@@ -109,8 +110,16 @@ static struct going_on *find(struct play_section *section, const struct fdtape_f
 	                       .base = {flow->pub.def.bytes[0], flow->pub.def.bytes[1]},
 	                       .opened = flow->pub.def.opened,
 	                       .preopened = flow->pub.def.flags & FDTAPE_FLOW_PREOPENED};
-	chain_forget(flow);
+	chained_forget(flow);
 	return g;
+}
+
+bool chained_repeats(const struct play_section *section, const struct fdtape_item *item)
+{
+	const struct fdtape_secret *secret = &item->secret;
+
+	return item->type == FDTAPE_ITEM_SECRET && section->at_head &&
+	       tls_store_find(&section->player->secrets, secret->id_kind, secret->id, secret->id_len, secret->label);
 }
 
 static uint64_t id_of(const struct play_section *section, uint64_t id)
@@ -122,7 +131,7 @@ static uint64_t id_of(const struct play_section *section, uint64_t id)
 	return id && id <= UINT64_MAX - section->id_base ? id + section->id_base : 0;
 }
 
-void chain_flow(struct play_section *section, struct fdtape_flow *def)
+void chained_flow(struct play_section *section, struct fdtape_flow *def)
 {
 	const struct going_on *g = map_get(&section->going_on, def->id);
 
@@ -138,7 +147,7 @@ void chain_flow(struct play_section *section, struct fdtape_flow *def)
 		def->bytes[dir] += g->base[dir];
 }
 
-void chain_event(const struct play_section *section, struct fdtape_event *event)
+void chained_event(const struct play_section *section, struct fdtape_event *event)
 {
 	const struct going_on *g = map_get(&section->going_on, event->flow);
 	int arg = fdtape_call_flow_arg(event->call);

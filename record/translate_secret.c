@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Secrets: from what the probes saw of a derivation to the tape, and, where a chain of tapes is written, to those behind
+ * it. Which connection derived a secret is not known here, only its process: so those are told again that one may have
+ * derived which is open still.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/secrets.h"
+#include "record/translate_state.h"
+
+/* So long after its beginning a connection may derive its secrets, to be sought on later tapes. */
+#define HANDSHAKE_NS UINT64_C(30000000000)
+
+static int put_secret(const struct translate *t, const struct fdtape_secret *secret)
+{
+	struct fdtape_item item = {.type = FDTAPE_ITEM_SECRET, .secret = *secret};
+
+	return fdtape_writer_put(t->writer, &item);
+}
+
+/* When a process opened a socket that is open still. */
+struct beginning {
+	uint32_t pid;
+	uint64_t time;
+};
+
+static int by_pid_and_time(const void *a, const void *b)
+{
+	const struct beginning *x = a, *y = b;
+
+	return x->pid != y->pid ? (x->pid > y->pid) - (x->pid < y->pid) : (x->time > y->time) - (x->time < y->time);
+}
+
+/* May a connection that is open still have derived it? */
+static bool is_of_an_open(const struct fdtape_secret *secret, const struct beginning *all, size_t n)
+{
+	const struct beginning sought = {secret->pid, secret->time};
+	size_t from = 0, to = n;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (by_pid_and_time(&all[middle], &sought) <= 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from && all[from - 1].pid == secret->pid && secret->time - all[from - 1].time <= HANDSHAKE_NS;
+}
+
+/* Drops what is of connections that have ended. */
+static int sift_secrets(struct translate *t)
+{
+	struct beginning *all = calloc(t->flows.used + 1, sizeof *all);
+	size_t n = 0, cursor = 0, left = t->secrets.n;
+	const struct flow *f;
+
+	if (!all)
+		return FDTAPE_ERR_MEMORY;
+	while ((f = map_next(&t->flows, &cursor)))
+		if (f->def.kind == FDTAPE_KIND_SOCKET)
+			all[n++] = (struct beginning){f->def.pid, f->def.opened};
+	qsort(all, n, sizeof *all, by_pid_and_time);
+	for (; left; left--) {
+		struct kept_secret *s = kept_secrets_take(&t->secrets);
+
+		if (is_of_an_open(&s->secret, all, n))
+			kept_secrets_append(&t->secrets, s);
+		else
+			free(s);
+	}
+	free(all);
+	return 0;
+}
+
+static int on_secret(struct translate *t, const struct fdtape_secret *secret)
+{
+	int error = put_secret(t, secret);
+
+	if (error || !t->secrets_max)
+		return error;
+	if (t->secrets.bytes > t->secrets_max) {
+		error = sift_secrets(t);
+		/* If that does not help, the oldest go: half of them, so that it is not tried each time. */
+		while (!error && t->secrets.bytes > t->secrets_max / 2)
+			free(kept_secrets_take(&t->secrets));
+	}
+	return error ? error : kept_secrets_add(&t->secrets, secret);
+}
+
+int put_secrets(struct translate *t)
+{
+	int error = sift_secrets(t);
+
+	for (const struct kept_secret *s = t->secrets.first; s && !error; s = s->next)
+		error = put_secret(t, &s->secret);
+	return error;
+}
+
+int on_kdf(struct translate *t, const struct probe_kdf *r)
+{
+	struct probe_kdf *copy = malloc(sizeof *copy);
+
+	if (!copy)
+		return FDTAPE_ERR_MEMORY;
+	*copy = *r;
+	free(map_take(&t->derivations, r->tid)); /* one whose return was never seen */
+	if (map_put(&t->derivations, r->tid, copy))
+		return 0;
+	free(copy);
+	return FDTAPE_ERR_MEMORY;
+}
+
+int on_kdf_result(struct translate *t, const struct probe_kdf_out *r)
+{
+	struct probe_kdf *kdf = map_take(&t->derivations, r->tid);
+	struct fdtape_secret secret;
+	size_t len = r->h.len < PROBE_KDF_OUT ? r->h.len : PROBE_KDF_OUT;
+	int error = 0;
+
+	if (kdf && secrets_from_kdf(kdf, r->data, len, &secret))
+		error = on_secret(t, &secret);
+	free(kdf);
+	return error;
+}
+
+int on_key(struct translate *t, const struct probe_key *r)
+{
+	struct fdtape_secret secret;
+	struct secrets_text text;
+	struct probe_kdf *kdf;
+	int error = 0;
+
+	switch (r->source) {
+	case PROBE_KEY_PKEY:
+		/* A derivation of which more and more is told. */
+		kdf = map_get(&t->derivations, r->tid);
+		if (!kdf) {
+			kdf = calloc(1, sizeof *kdf);
+			if (!kdf || !map_put(&t->derivations, r->tid, kdf)) {
+				free(kdf);
+				return FDTAPE_ERR_MEMORY;
+			}
+		}
+		secrets_add_parameter(kdf, r);
+		return 0;
+	case PROBE_KEY_PKEY_OUT:
+		kdf = map_take(&t->derivations, r->tid);
+		if (kdf &&
+		    secrets_from_kdf(kdf, r->value, r->value_len <= PROBE_KEY_DATA ? r->value_len : 0, &secret)) {
+			secret.source = "EVP_PKEY_derive";
+			error = on_secret(t, &secret);
+		}
+		free(kdf);
+		return error;
+	default:
+		return secrets_from_key(r, &text, &secret) ? on_secret(t, &secret) : 0;
+	}
+}
