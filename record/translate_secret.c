@@ -11,7 +11,10 @@
 #include "record/secrets.h"
 #include "record/translate_state.h"
 
-/* So long after its beginning a connection may derive its secrets, to be sought on later tapes. */
+/* A connection's own are among the first that its process derives when it has begun: so many, or fewer where there is no
+ * room, and for so long. */
+#define EACH         64
+#define EACH_LEAST   8
 #define HANDSHAKE_NS UINT64_C(30000000000)
 
 static int put_secret(const struct translate *t, const struct fdtape_secret *secret)
@@ -24,6 +27,7 @@ static int put_secret(const struct translate *t, const struct fdtape_secret *sec
 /* When a process opened a socket that is open still. */
 struct beginning {
 	uint32_t pid;
+	unsigned secrets; /* that came behind it, and before the next */
 	uint64_t time;
 };
 
@@ -34,10 +38,10 @@ static int by_pid_and_time(const void *a, const void *b)
 	return x->pid != y->pid ? (x->pid > y->pid) - (x->pid < y->pid) : (x->time > y->time) - (x->time < y->time);
 }
 
-/* May a connection that is open still have derived it? */
-static bool is_of_an_open(const struct fdtape_secret *secret, const struct beginning *all, size_t n)
+/* May a connection that is open still have derived it? They are asked about in the order in which they came. */
+static bool is_of_an_open(const struct fdtape_secret *secret, struct beginning *all, size_t n, unsigned each)
 {
-	const struct beginning sought = {secret->pid, secret->time};
+	const struct beginning sought = {.pid = secret->pid, .time = secret->time};
 	size_t from = 0, to = n;
 
 	while (from < to) {
@@ -48,11 +52,12 @@ static bool is_of_an_open(const struct fdtape_secret *secret, const struct begin
 		else
 			to = middle;
 	}
-	return from && all[from - 1].pid == secret->pid && secret->time - all[from - 1].time <= HANDSHAKE_NS;
+	return from && all[from - 1].pid == secret->pid && all[from - 1].secrets++ < each &&
+	       secret->time - all[from - 1].time <= HANDSHAKE_NS;
 }
 
 /* Drops what is of connections that have ended. */
-static int sift_secrets(struct translate *t)
+static int sift_secrets(struct translate *t, unsigned each)
 {
 	struct beginning *all = calloc(t->flows.used + 1, sizeof *all);
 	size_t n = 0, cursor = 0, left = t->secrets.n;
@@ -62,12 +67,12 @@ static int sift_secrets(struct translate *t)
 		return FDTAPE_ERR_MEMORY;
 	while ((f = map_next(&t->flows, &cursor)))
 		if (f->def.kind == FDTAPE_KIND_SOCKET)
-			all[n++] = (struct beginning){f->def.pid, f->def.opened};
+			all[n++] = (struct beginning){.pid = f->def.pid, .time = f->def.opened};
 	qsort(all, n, sizeof *all, by_pid_and_time);
 	for (; left; left--) {
 		struct kept_secret *s = kept_secrets_take(&t->secrets);
 
-		if (is_of_an_open(&s->secret, all, n))
+		if (is_of_an_open(&s->secret, all, n, each))
 			kept_secrets_append(&t->secrets, s);
 		else
 			free(s);
@@ -83,8 +88,10 @@ static int on_secret(struct translate *t, const struct fdtape_secret *secret)
 	if (error || !t->secrets_max)
 		return error;
 	if (t->secrets.bytes > t->secrets_max) {
-		error = sift_secrets(t);
-		/* If that does not help, the oldest go: half of them, so that it is not tried each time. */
+		/* To half of it, so that it is not done each time. */
+		for (unsigned each = EACH; !error && t->secrets.bytes > t->secrets_max / 2 && each >= EACH_LEAST;
+		     each /= 2)
+			error = sift_secrets(t, each);
 		while (!error && t->secrets.bytes > t->secrets_max / 2)
 			free(kept_secrets_take(&t->secrets));
 	}
@@ -93,7 +100,7 @@ static int on_secret(struct translate *t, const struct fdtape_secret *secret)
 
 int put_secrets(struct translate *t)
 {
-	int error = sift_secrets(t);
+	int error = sift_secrets(t, EACH);
 
 	for (const struct kept_secret *s = t->secrets.first; s && !error; s = s->next)
 		error = put_secret(t, &s->secret);
