@@ -303,6 +303,10 @@ static void on_item(struct player *p, size_t input)
 		break;
 	case FDTAPE_ITEM_EVENT:
 		section->at_head = false;
+		if (!section->id_base) { /* as it stands: most are never copied */
+			on_event(section, &item->event);
+			break;
+		}
 		event = item->event;
 		chained_event(section, &event);
 		on_event(section, &event);
