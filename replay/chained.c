@@ -36,7 +36,7 @@ struct play_section *chained_before(const struct player *player, size_t input)
 	for (size_t i = 0; i < player->n_inputs && !player->sink.apart; i++) {
 		struct play_section *section = player->of_input[i];
 
-		if ((i == input || player->timeline.inputs[i].ended) && section->begun && section->clock_told &&
+		if ((i == input || player->timeline.inputs[i].ended) && section->ended && section->clock_told &&
 		    equal_clocks(&section->clock, clock))
 			return section;
 	}
@@ -90,6 +90,13 @@ void chained_forget(const struct flow *flow)
 		map_take(open, flow->place);
 }
 
+static uint64_t reached(const struct flow *flow, int dir)
+{
+	uint64_t defined = flow->pub.def.bytes[dir], seen = flow->lane[dir].assembly.high;
+
+	return defined > seen ? defined : seen;
+}
+
 /* The flow that this is the definition of on the next tape; NULL: it is new. */
 static struct going_on *find(struct play_section *section, const struct fdtape_flow *def)
 {
@@ -105,9 +112,9 @@ static struct going_on *find(struct play_section *section, const struct fdtape_f
 		play_fail(section->player, FDTAPE_ERR_MEMORY);
 		return NULL;
 	}
-	/* As it was defined last: it may have been seen to carry more by calls that were not recorded by then. */
+	/* As it was defined last; where that was damaged, behind all that is known. */
 	*g = (struct going_on){.id = flow->pub.def.id,
-	                       .base = {flow->pub.def.bytes[0], flow->pub.def.bytes[1]},
+	                       .base = {reached(flow, 0), reached(flow, 1)},
 	                       .opened = flow->pub.def.opened,
 	                       .preopened = flow->pub.def.flags & FDTAPE_FLOW_PREOPENED};
 	chained_forget(flow);

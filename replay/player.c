@@ -139,7 +139,7 @@ static void on_section(struct player *p, size_t input, bool goes_on)
 	section->ordinal = p->n_sections;
 	section->base = p->highest;
 	section->clock = p->timeline.inputs[input].clock;
-	section->clock_told = false;
+	section->clock_told = section->ended = false;
 	section->at_head = goes_on;
 	if (p->n_sections++ == 0) {
 		if (p->choice.since.kind == PLAYER_TIME_FROM_START)
@@ -315,6 +315,9 @@ static void on_item(struct player *p, size_t input)
 		bind_derived(section, &item->secret);
 		if (tls_store_add(&p->secrets, &item->secret) < 0)
 			play_fail(p, FDTAPE_ERR_MEMORY);
+		break;
+	case FDTAPE_ITEM_END:
+		section->ended = true;
 		break;
 	default:
 		break;

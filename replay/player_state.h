@@ -88,6 +88,7 @@ struct play_section {
 	uint64_t base;    /* of the flows' numbers */
 	struct fdtape_clock clock;
 	bool clock_told;        /* by a CLOCK item, not by the section's head */
+	bool ended;             /* properly */
 	struct map flows;       /* by id: struct flow */
 	uint64_t highest_id;    /* of them, ever */
 	uint64_t id_base;       /* what is added to the ids of the tape that is read now */

@@ -528,6 +528,20 @@ static void test_player_chain__a_tape_is_missing_between__flows_are_others(void 
 	buffer_release(&m[1].tape);
 }
 
+static void test_player_chain__a_tape_was_not_ended__flows_are_others(void **state)
+{
+	struct maker m[2] = {0};
+	struct told t = {.stop_at = 0};
+
+	(void)state;
+	make_chain(m, 0);
+	m[0].tape.len--;
+	assert_int_equal(play((struct buffer[]){m[0].tape, m[1].tape}, 2, NULL, &t), 0);
+	assert_non_null(strstr(t.text, "open 1000001 curl\n"));
+	buffer_release(&m[0].tape);
+	buffer_release(&m[1].tape);
+}
+
 static void test_player_sink__says_stop__nothing_is_told_any_more(void **state)
 {
 	struct maker m = {0};
@@ -832,6 +846,7 @@ int main(void)
 	        cmocka_unit_test(test_player_sections__one_after_the_other__numbers_go_on),
 	        cmocka_unit_test(test_player_chain__next_tape_of_a_recording__flows_go_on),
 	        cmocka_unit_test(test_player_chain__a_tape_is_missing_between__flows_are_others),
+	        cmocka_unit_test(test_player_chain__a_tape_was_not_ended__flows_are_others),
 	        cmocka_unit_test(test_player_sink__says_stop__nothing_is_told_any_more),
 	        cmocka_unit_test(test_player_damage__cut_short__what_is_there_is_played),
 	        cmocka_unit_test(test_player_calls__nested_in_time__give_the_sockets_plaintext),
