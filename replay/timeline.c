@@ -139,6 +139,19 @@ static struct timeline_input *before(const struct timeline *timeline, struct tim
 	return first;
 }
 
+/* A long chain needs no more memory than a short one. The one that was played last may be asked about until another is. */
+static void free_ended(struct timeline *timeline, const struct timeline_input *now)
+{
+	for (size_t i = 0; i < timeline->n; i++) {
+		struct timeline_input *in = &timeline->inputs[i];
+
+		if (in->ended && in != now && in->reader) {
+			fdtape_reader_free(in->reader);
+			in->reader = NULL;
+		}
+	}
+}
+
 int timeline_next(struct timeline *timeline, size_t *input)
 {
 	struct timeline_input *first = NULL;
@@ -163,6 +176,7 @@ int timeline_next(struct timeline *timeline, size_t *input)
 		first = before(timeline, first);
 	*input = (size_t)(first - timeline->inputs);
 	first->ready = false;
+	free_ended(timeline, first);
 	return 1;
 }
 

@@ -10,7 +10,7 @@
 #include "replay/player.h"
 
 struct timeline_input {
-	struct fdtape_reader *reader;
+	struct fdtape_reader *reader; /* NULL: it has ended, and another is played */
 	const char *name;
 	struct fdtape_item item; /* the next one, when `ready` */
 	bool ready, ended;
