@@ -8,7 +8,8 @@
  * its connection, since whoever has the wire can compute it from the handshake messages.
  *
  * TLS 1.2 (RFC 5246, 6.3): the key block is derived from `secret`, the master secret, with the seeds "key expansion",
- * server_random, client_random. So here the input is what is wanted, and the last seed binds it.
+ * server_random, client_random. So here the input is what is wanted, and the last seed binds it. The server's random is
+ * told as well: with it the keys can be derived where the ServerHello is not on the tape.
  */
 #include "record/secrets.h"
 
@@ -56,32 +57,46 @@ static bool holds(const struct probe_kdf_param *p, const char *text)
 	return p && p->size == strlen(text) && memcmp(p->data, text, p->size) == 0;
 }
 
-bool secrets_from_kdf(const struct probe_kdf *kdf, const uint8_t *out, size_t out_len, struct fdtape_secret *secret)
+/* The two of one connection; the randoms have RANDOM_LEN bytes, the master secret MASTER_LEN. */
+static size_t master_secret(const struct fdtape_secret *from, const uint8_t *server_random,
+                            const uint8_t *client_random, const uint8_t *master, struct fdtape_secret *secrets)
+{
+	secrets[0] = *from;
+	secrets[0].id_kind = FDTAPE_SECRET_ID_CLIENT_RANDOM;
+	secrets[0].id = client_random;
+	secrets[0].id_len = RANDOM_LEN;
+	secrets[1] = secrets[0];
+	secrets[0].label = "SERVER_RANDOM";
+	secrets[0].value = server_random;
+	secrets[0].value_len = RANDOM_LEN;
+	secrets[1].label = "CLIENT_RANDOM";
+	secrets[1].value = master;
+	secrets[1].value_len = MASTER_LEN;
+	return 2;
+}
+
+size_t secrets_from_kdf(const struct probe_kdf *kdf, const uint8_t *out, size_t out_len,
+                        struct fdtape_secret secrets[static SECRETS_MAX])
 {
 	const struct probe_kdf_param *label = parameter(kdf, "label", 0), *hash = parameter(kdf, "data", 0),
-	                             *master = parameter(kdf, "secret", 0), *client_random = parameter(kdf, "seed", 2);
-
-	*secret = (struct fdtape_secret){
+	                             *master = parameter(kdf, "secret", 0), *server_random = parameter(kdf, "seed", 1),
+	                             *client_random = parameter(kdf, "seed", 2);
+	struct fdtape_secret secret = {
 	        .time = kdf->time, .pid = kdf->tgid, .tid = kdf->tid, .source = "EVP_KDF_derive"};
-	if (label && hash && out_len && (secret->label = keylog_label(label->data, label->size))) {
-		secret->id_kind = FDTAPE_SECRET_ID_TRANSCRIPT;
-		secret->id = hash->data;
-		secret->id_len = hash->size;
-		secret->value = out;
-		secret->value_len = out_len;
-		return true;
+
+	if (label && hash && out_len && (secret.label = keylog_label(label->data, label->size))) {
+		secret.id_kind = FDTAPE_SECRET_ID_TRANSCRIPT;
+		secret.id = hash->data;
+		secret.id_len = hash->size;
+		secret.value = out;
+		secret.value_len = out_len;
+		secrets[0] = secret;
+		return 1;
 	}
 	if (master && master->size == MASTER_LEN && holds(parameter(kdf, "seed", 0), "key expansion") &&
-	    client_random && client_random->size == RANDOM_LEN) {
-		secret->label = "CLIENT_RANDOM";
-		secret->id_kind = FDTAPE_SECRET_ID_CLIENT_RANDOM;
-		secret->id = client_random->data;
-		secret->id_len = client_random->size;
-		secret->value = master->data;
-		secret->value_len = master->size;
-		return true;
-	}
-	return false;
+	    server_random && server_random->size == RANDOM_LEN && client_random && client_random->size == RANDOM_LEN)
+		return master_secret(&secret, server_random->data, client_random->data, master->data, secrets);
+	return 0;
 }
 
 /* ---- HkdfLabel (RFC 8446, 7.1) ---------------------------------------------------------------------------------- */
@@ -128,19 +143,16 @@ static bool from_hkdf(const struct probe_key *key, const char *source, struct fd
 }
 
 /* "key expansion": server_random, then client_random (RFC 5246, 6.3). */
-static bool from_prf(const struct probe_key *key, const char *source, struct fdtape_secret *secret)
+static size_t from_prf(const struct probe_key *key, const char *source, struct fdtape_secret *secrets)
 {
 	static const char expansion[] = "key expansion";
+	struct fdtape_secret copy = *secrets;
 
 	if (key->label_len != sizeof expansion - 1 || memcmp(key->label, expansion, key->label_len) != 0 ||
 	    key->id_len != 2 * RANDOM_LEN || key->value_len != MASTER_LEN)
-		return false;
-	secret->label = "CLIENT_RANDOM";
-	secret->source = source;
-	secret->id_kind = FDTAPE_SECRET_ID_CLIENT_RANDOM;
-	secret->id = key->id + RANDOM_LEN;
-	secret->id_len = RANDOM_LEN;
-	return true;
+		return 0;
+	copy.source = source;
+	return master_secret(&copy, key->id, key->id + RANDOM_LEN, key->value, secrets);
 }
 
 /* Go gives SSLKEYLOGFILE's own words. */
@@ -161,25 +173,26 @@ static bool from_go(const struct probe_key *key, struct secrets_text *text, stru
 	return true;
 }
 
-bool secrets_from_key(const struct probe_key *key, struct secrets_text *text, struct fdtape_secret *secret)
+size_t secrets_from_key(const struct probe_key *key, struct secrets_text *text,
+                        struct fdtape_secret secrets[static SECRETS_MAX])
 {
-	*secret = (struct fdtape_secret){
+	secrets[0] = (struct fdtape_secret){
 	        .time = key->time, .pid = key->tgid, .tid = key->tid, .value = key->value, .value_len = key->value_len};
 	if (key->label_len > PROBE_KEY_LABEL || key->id_len > PROBE_KEY_DATA || key->value_len > PROBE_KEY_DATA)
-		return false; /* cut: longer than anything of TLS is */
+		return 0; /* cut: longer than anything of TLS is */
 	switch (key->source) {
 	case PROBE_KEY_HKDF:
-		return from_hkdf(key, "nettle_hkdf_expand", secret);
+		return from_hkdf(key, "nettle_hkdf_expand", secrets);
 	case PROBE_KEY_PRF:
-		return from_prf(key, "_gnutls_prf_raw", secret);
+		return from_prf(key, "_gnutls_prf_raw", secrets);
 	case PROBE_KEY_GO:
-		return from_go(key, text, secret);
+		return from_go(key, text, secrets);
 	case PROBE_KEY_BORING_HKDF:
-		return from_hkdf(key, "HKDF_expand", secret);
+		return from_hkdf(key, "HKDF_expand", secrets);
 	case PROBE_KEY_BORING_PRF:
-		return from_prf(key, "CRYPTO_tls1_prf", secret);
+		return from_prf(key, "CRYPTO_tls1_prf", secrets);
 	}
-	return false;
+	return 0;
 }
 
 /* ---- OpenSSL 1.1.1 ---------------------------------------------------------------------------------------------- */

@@ -107,6 +107,15 @@ int put_secrets(struct translate *t)
 	return error;
 }
 
+static int on_secrets(struct translate *t, const struct fdtape_secret *secrets, size_t n)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < n && !error; i++)
+		error = on_secret(t, &secrets[i]);
+	return error;
+}
+
 int on_kdf(struct translate *t, const struct probe_kdf *r)
 {
 	struct probe_kdf *copy = malloc(sizeof *copy);
@@ -124,22 +133,23 @@ int on_kdf(struct translate *t, const struct probe_kdf *r)
 int on_kdf_result(struct translate *t, const struct probe_kdf_out *r)
 {
 	struct probe_kdf *kdf = map_take(&t->derivations, r->tid);
-	struct fdtape_secret secret;
+	struct fdtape_secret secrets[SECRETS_MAX];
 	size_t len = r->h.len < PROBE_KDF_OUT ? r->h.len : PROBE_KDF_OUT;
 	int error = 0;
 
-	if (kdf && secrets_from_kdf(kdf, r->data, len, &secret))
-		error = on_secret(t, &secret);
+	if (kdf)
+		error = on_secrets(t, secrets, secrets_from_kdf(kdf, r->data, len, secrets));
 	free(kdf);
 	return error;
 }
 
 int on_key(struct translate *t, const struct probe_key *r)
 {
-	struct fdtape_secret secret;
+	struct fdtape_secret secrets[SECRETS_MAX];
 	struct secrets_text text;
 	struct probe_kdf *kdf;
-	int error = 0;
+	size_t n = 0;
+	int error;
 
 	switch (r->source) {
 	case PROBE_KEY_PKEY:
@@ -156,14 +166,14 @@ int on_key(struct translate *t, const struct probe_key *r)
 		return 0;
 	case PROBE_KEY_PKEY_OUT:
 		kdf = map_take(&t->derivations, r->tid);
-		if (kdf &&
-		    secrets_from_kdf(kdf, r->value, r->value_len <= PROBE_KEY_DATA ? r->value_len : 0, &secret)) {
-			secret.source = "EVP_PKEY_derive";
-			error = on_secret(t, &secret);
-		}
+		if (kdf)
+			n = secrets_from_kdf(kdf, r->value, r->value_len <= PROBE_KEY_DATA ? r->value_len : 0, secrets);
+		for (size_t i = 0; i < n; i++)
+			secrets[i].source = "EVP_PKEY_derive";
+		error = on_secrets(t, secrets, n);
 		free(kdf);
 		return error;
 	default:
-		return secrets_from_key(r, &text, &secret) ? on_secret(t, &secret) : 0;
+		return on_secrets(t, secrets, secrets_from_key(r, &text, secrets));
 	}
 }

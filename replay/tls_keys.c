@@ -5,8 +5,8 @@
  * Which secret opens a record? For TLS 1.2 the master secret with the ClientHello's random. For TLS 1.3 the secrets on
  * the tape carry the Transcript-Hash that they were derived with, and the same hash is computed from the wire: of
  * ClientHello .. ServerHello for the handshake secrets, of ClientHello .. server's Finished for the others. Where a part
- * of the handshake is missing, the process' latest secrets are tried. Whatever was taken, the tag of the first record
- * decides; a wrong key decrypts nothing.
+ * of the handshake is missing, the process' latest secrets are tried, of TLS 1.2 those whose server's random is on the
+ * tape too. Whatever was taken, the tag of the first record decides; a wrong key decrypts nothing.
  *
  * Which sequence number has it? As long as nothing is missing, the next. Behind a hole it is one of a window: so many
  * bytes can't have been more records than of the shortest kind. The same window, from 0 on, is tried with the keys that
@@ -22,6 +22,7 @@ enum {
 	TRY_ALWAYS = 8,             /* so often all is tried; then each time that it was tried twice as often */
 	GENERATIONS = 3,            /* KeyUpdates in one hole */
 	PREOPENED_WINDOW = 1 << 16, /* records before a flow's first byte, when nothing is known of them */
+	HANDSHAKE_RECORDS = 8,      /* that TLS 1.2 may encrypt before the first data */
 	SUITES = 4,                 /* of TLS 1.3 that have secrets of one length */
 	WORK_BYTE = 16,             /* bytes that may be decrypted in vain for each byte of TLS that is played */
 	WORK_SHARE = 8,             /* the part of what is left that is spent for one record at most */
@@ -176,7 +177,7 @@ static struct tls_window window_from(const struct tls_side *s, uint64_t base)
 }
 
 /* How far from the likely number all keys are tried, before any of them is tried farther. */
-static const uint64_t reaches[] = {1 << 11, 1 << 14, 1 << 17, UINT64_MAX};
+static const uint64_t reaches[] = {1 << 8, 1 << 11, 1 << 14, 1 << 17, UINT64_MAX};
 #define N_REACHES (sizeof reaches / sizeof *reaches)
 
 static void narrow(struct tls_window *w, uint64_t reach)
@@ -343,10 +344,18 @@ static bool try_recent_master(struct tls_side *s, const struct tls_window *windo
 	return opened;
 }
 
+/* Without a ServerHello the first record of these keys, Finished, could not be told from one that is not encrypted. */
+static struct tls_window past_finished(const struct tls_side *s, struct tls_window w)
+{
+	if (s->flow->torn && w.to < HANDSHAKE_RECORDS)
+		w.to = HANDSHAKE_RECORDS;
+	return w;
+}
+
 static enum tls_opening open_12(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
-	const struct tls_window anew = window_anew(s);
+	const struct tls_window anew = past_finished(s, window_anew(s));
 	struct tls_secret *secret;
 
 	to->why = TLS_EVIDENCE_NO_KEYS;
@@ -397,11 +406,11 @@ static bool try_generations(struct tls_side *s, const struct tls_record *record,
 }
 
 /* No hello told who is who, or what was agreed on; it is known now, by what opened a record. */
-static void know(struct tls_side *s, bool client)
+static void know(struct tls_side *s, bool client, uint16_t version)
 {
 	struct tls_flow *t = s->flow;
 
-	t->version = t->info->version = 0x0304;
+	t->version = t->info->version = version;
 	t->have_client = true;
 	t->client = client ? s->dir : (enum fdtape_dir) !s->dir;
 	t->torn = true;
@@ -423,11 +432,72 @@ static bool try_anything(struct tls_side *s, size_t nth, const struct tls_window
 				continue;
 			if (try_recent(s, nth, client, APPLICATION, updates, window, record, to) ||
 			    (updates == 0 && try_recent(s, nth, client, NEGOTIATION, 0, window, record, to))) {
-				know(s, client);
+				know(s, client, 0x0304);
 				return true;
 			}
 		}
 	return false;
+}
+
+/* With the master secret that the tape has the server's random to, by any AEAD. */
+static bool try_master_unknown(struct tls_side *s, struct tls_secret *secret, const struct tls_window *window,
+                               const struct tls_record *record, struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	const struct tls_secret *random =
+	        tls_store_find(t->store, secret->id_kind, secret->id, secret->id_len, "SERVER_RANDOM");
+	struct tls_agreed agreed = {.version = 0x0303};
+	const struct tls_window wider = past_finished(s, *window);
+	struct tls_opener *opener;
+
+	if (secret->id_kind != FDTAPE_SECRET_ID_CLIENT_RANDOM || secret->id_len != 32 || !random ||
+	    random->value_len != 32)
+		return false;
+	memcpy(agreed.client_random, secret->id, 32);
+	memcpy(agreed.server_random, random->value, 32);
+	for (size_t nth = 0; (agreed.suite = tls_suite_aead_12(nth)); nth++)
+		for (int client = 1; client >= 0; client--) {
+			if ((t->have_client && tls_is_client(s) != client) || work_left(t) < WORK_OPENER)
+				continue;
+			t->store->work_done[t->guessing] += WORK_OPENER;
+			opener = tls_opener_new_12(&agreed, secret->value, secret->value_len, client);
+			if (!opener || !try_opener(s, opener, &wider, record, to)) {
+				tls_opener_free(opener);
+				continue;
+			}
+			stay_with(s, opener, to);
+			t->agreed = agreed;
+			t->have_server_hello = true; /* all that it could tell, but for the suite's name */
+			know(s, client, agreed.version);
+			adopt(t, secret, APPLICATION);
+			return true;
+		}
+	return false;
+}
+
+/* TLS 1.2: any master secret of the process; where the ClientHello is known, its own. */
+static bool try_anything_12(struct tls_side *s, const struct tls_window *window, const struct tls_record *record,
+                            struct tls_opened *to)
+{
+	struct tls_flow *t = s->flow;
+	struct tls_secret *secret;
+	size_t cursor = 0;
+	bool opened = false;
+
+	if (t->have_client_random) {
+		secret = find_secret(t, APPLICATION, "CLIENT_RANDOM");
+		return secret && try_master_unknown(s, secret, window, record, to);
+	}
+	t->guessing = true;
+	for (size_t i = 0; i < TRY_SECRETS && !opened && work_left(t) >= WORK_OPENER; i++) {
+		secret = tls_store_recent(t->store, t->pid, "CLIENT_RANDOM", &cursor);
+		if (!secret)
+			break;
+		opened = try_master_unknown(s, secret, window, record, to);
+	}
+	t->store->work_done[true] += WORK_SCAN;
+	t->guessing = false;
+	return opened;
 }
 
 static enum tls_opening open_unknown(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
@@ -444,6 +514,8 @@ static enum tls_opening open_unknown(struct tls_side *s, const struct tls_record
 		for (size_t nth = 0; nth < (t->agreed.suite ? 1 : SUITES); nth++)
 			if (try_anything(s, nth, &window, record, to))
 				return TLS_OPENED;
+		if (!t->agreed.suite && try_anything_12(s, &window, record, to))
+			return TLS_OPENED;
 		try_all = is_wider(&all, reaches[i]);
 	}
 	/* A connection that began before the tape did has no secret that is yet to come. */

@@ -230,6 +230,23 @@ const struct tls_suite *tls_suite_by_secret(size_t secret_len, size_t nth)
 	return NULL;
 }
 
+const struct tls_suite *tls_suite_aead_12(size_t nth)
+{
+	static const uint16_t kinds[] = {
+	        0xc02f, /* AES_128_GCM_SHA256 */
+	        0xc030, /* AES_256_GCM_SHA384 */
+	        0xcca8, /* CHACHA20_POLY1305_SHA256 */
+	        0xc0ac, /* AES_128_CCM */
+	        0xc0ad, /* AES_256_CCM */
+	        0xc0ae, /* AES_128_CCM_8 */
+	        0xc0af, /* AES_256_CCM_8 */
+	        0xc060, /* ARIA_128_GCM_SHA256 */
+	        0xc061, /* ARIA_256_GCM_SHA384 */
+	};
+
+	return nth < sizeof kinds / sizeof *kinds ? tls_suite_find(kinds[nth]) : NULL;
+}
+
 const char *tls_cipher_name(uint16_t cipher)
 {
 	const struct tls_suite *suite = tls_suite_find(cipher);

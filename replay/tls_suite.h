@@ -32,5 +32,8 @@ struct tls_suite {
 const struct tls_suite *tls_suite_find(uint16_t number);
 /* The suites of TLS 1.3 whose secrets are of this length: the nth from 0; NULL: no more. */
 const struct tls_suite *tls_suite_by_secret(size_t secret_len, size_t nth);
+/* One of each kind of AEAD suites of TLS 1.2: those that differ in their key exchange only have the same records. The nth
+ * from 0, those that are negotiated most first; NULL: no more. */
+const struct tls_suite *tls_suite_aead_12(size_t nth);
 
 #endif

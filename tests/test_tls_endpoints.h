@@ -92,6 +92,7 @@ struct conversation {
 	size_t skipped_early;   /* records of refused early data */
 	struct fdtape_secret secrets[64];
 	size_t n_secrets;
+	uint8_t client_random[32], server_random[32];
 	/* For the transcript: messages as the client saw them. */
 	struct buffer messages;
 	size_t first_hello, to_server_hello, to_server_finished;
@@ -161,6 +162,8 @@ static inline void on_keylog(const SSL *ssl, const char *line)
 		return;
 	assert_int_equal(from_hex(random, id), 32);
 	n = from_hex(value, secret);
+	memcpy(c->client_random, id, 32);
+	SSL_get_server_random(ssl, c->server_random, 32);
 	add_secret(c, label, FDTAPE_SECRET_ID_CLIENT_RANDOM, id, 32, secret, n);
 }
 

@@ -328,7 +328,9 @@ struct fdtape_secret {
 	uint64_t time;
 	uint32_t pid;
 	uint32_t tid;
-	const char *label;  /* what it is, e.g. "SERVER_HANDSHAKE_TRAFFIC_SECRET" (SSLKEYLOGFILE's names) */
+	/* What it is, e.g. "SERVER_HANDSHAKE_TRAFFIC_SECRET" (SSLKEYLOGFILE's names); "SERVER_RANDOM": of TLS 1.2, told beside
+	 * the master secret, for where the ServerHello is not on the tape. */
+	const char *label;
 	const char *source; /* where it was seen, e.g. "EVP_KDF_derive" */
 	const uint8_t *id;  /* what binds it to a connection */
 	size_t id_len;
