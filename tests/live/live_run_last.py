@@ -147,15 +147,17 @@ def bounded():
 
 
 def secrets_stay():
-    """the secrets of a connection stay when its handshake is no longer held"""
+    """the secrets of a connection stay when its handshake is no longer held, and decrypt what is"""
     with workspace() as folder:
-        port, tape = free_port(), f"{folder}/x.tape"
+        port = free_port()
         cert, key = certificate(folder)
         config = nginx_config(folder, f"server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key}; "
-                                      "location / { return 200 ok; } }")
+                                      "ssl_protocols TLSv1.2 TLSv1.3; location / { return 200 ok; } }")
         script = f"""
-import http.client, ssl, time
-c = http.client.HTTPSConnection("127.0.0.1", {port}, context=ssl._create_unverified_context())
+import http.client, ssl, sys, time
+tls = ssl._create_unverified_context()
+tls.minimum_version = tls.maximum_version = ssl.TLSVersion[sys.argv[1]]
+c = http.client.HTTPSConnection("127.0.0.1", {port}, context=tls)
 for i in range(40):
     c.request("GET", "/%d" % i)
     c.getresponse().read()
@@ -163,14 +165,16 @@ for i in range(40):
 exit(1)
 """
         with nginx(config, port):
-            record(tape, sys.executable, "-c", script, options=["--last", "1s"])
-        sound(tape)
-        (info,) = json_lines("info", tape)
-        equal("secrets", info["secrets"] > 0, True)
-        asked = [h["path"] for h in json_lines("http", tape)]
-        equal("the last requests, by the library's calls", ("/39" in asked, "/0" in asked), (True, False))
-        (flow,) = [f for f in json_lines("flows", tape) if f["in"]["bytes"]]
-        equal("the flow", (flow["tls"]["verdict"], flow["role"]), ("tls", "client"))
+            for version in ("TLSv1_2", "TLSv1_3"):
+                tape = f"{folder}/{version}.tape"
+                record(tape, sys.executable, "-c", script, version, options=["--lean", "--last", "1s"])
+                sound(tape)
+                asked = [h["path"] for h in json_lines("http", tape) if h["complete"]]
+                equal(f"{version}: the last requests", ("/39" in asked, "/0" in asked), (True, False))
+                (flow,) = [f for f in json_lines("flows", tape) if f["in"]["bytes"]]
+                tls = flow["tls"]
+                equal("the flow", (tls["version"], tls["plaintext"], flow["role"]), (version.replace("_", "."), "wire", "client"))
+                equal("no hello", [e for e in tls["evidence"] if "Hello" in e], [])
 
 
 def piped():
