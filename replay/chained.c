@@ -10,7 +10,8 @@
  * The new tape is complete in itself: what is open is defined on it again, with ids and offsets of its own. Here each of
  * these flows is found again among those that are open, by its process, its fd (a library's object: its address) and
  * when it was opened; from then on the ids of the new tape are those of the play, and its offsets go on. The secrets that
- * are told again were derived long ago, and not by what their thread does now: they are passed over.
+ * are told again were derived long ago, and not by what their thread does now: they are passed over. A flow that a tape
+ * does not have goes on no more: it was cut out there, and what it carried meanwhile is not known.
  */
 #include "replay/player_state.h"
 
@@ -72,11 +73,14 @@ int chained_go_on(struct play_section *section)
 	struct flow *flow;
 	size_t cursor = 0;
 
+	while ((flow = map_next(&section->open_before, &cursor)))
+		flow->left_behind = true;
+	cursor = 0;
 	forget_ids(section);
 	section->id_base = section->highest_id;
 	while ((flow = map_next(&section->flows, &cursor))) {
 		flow->place = place_of(&flow->pub.def);
-		if (!flow->closing && !map_put(&section->open_before, flow->place, flow))
+		if (!flow->closing && !flow->left_behind && !map_put(&section->open_before, flow->place, flow))
 			return -1;
 	}
 	return 0;
@@ -97,20 +101,20 @@ static uint64_t reached(const struct flow *flow, int dir)
 	return defined > seen ? defined : seen;
 }
 
-/* The flow that this is the definition of on the next tape; NULL: it is new. */
-static struct going_on *find(struct play_section *section, const struct fdtape_flow *def)
+/* Is this the definition of an open flow on the next tape? From now on it has this id there. */
+static bool find(struct play_section *section, const struct fdtape_flow *def)
 {
 	struct flow *flow = map_get(&section->open_before, place_of(def));
 	struct going_on *g;
 
 	if (!(def->flags & FDTAPE_FLOW_PREOPENED) || !flow || flow->pub.def.kind != def->kind ||
 	    flow->pub.def.pid != def->pid || flow->pub.def.opened != def->opened || flow->pub.def.inode != def->inode)
-		return NULL;
+		return false;
 	g = malloc(sizeof *g);
 	if (!g || !map_put(&section->going_on, def->id, g)) {
 		free(g);
 		play_fail(section->player, FDTAPE_ERR_MEMORY);
-		return NULL;
+		return false;
 	}
 	/* As it was defined last; where that was damaged, behind all that is known. */
 	*g = (struct going_on){.id = flow->pub.def.id,
@@ -118,7 +122,9 @@ static struct going_on *find(struct play_section *section, const struct fdtape_f
 	                       .opened = flow->pub.def.opened,
 	                       .preopened = flow->pub.def.flags & FDTAPE_FLOW_PREOPENED};
 	chained_forget(flow);
-	return g;
+	for (int dir = 0; dir < 2; dir++)
+		flow_skip(flow, (enum fdtape_dir)dir, g->base[dir] + def->bytes[dir]);
+	return true;
 }
 
 bool chained_repeats(const struct play_section *section, const struct fdtape_item *item)
@@ -138,20 +144,21 @@ static uint64_t id_of(const struct play_section *section, uint64_t id)
 	return id && id <= UINT64_MAX - section->id_base ? id + section->id_base : 0;
 }
 
-void chained_flow(struct play_section *section, struct fdtape_flow *def)
+bool chained_flow(struct play_section *section, struct fdtape_flow *def)
 {
 	const struct going_on *g = map_get(&section->going_on, def->id);
 
-	if (!g)
-		g = find(section, def);
+	if (!g && find(section, def))
+		return false;
 	def->id = id_of(section, def->id);
 	if (!g)
-		return;
+		return true;
 	def->opened = g->opened;
 	if (!g->preopened)
 		def->flags &= ~(uint32_t)FDTAPE_FLOW_PREOPENED;
 	for (int dir = 0; dir < 2; dir++)
 		def->bytes[dir] += g->base[dir];
+	return true;
 }
 
 void chained_event(const struct play_section *section, struct fdtape_event *event)

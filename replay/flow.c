@@ -600,6 +600,16 @@ static int set_definition(struct flow *flow, const struct fdtape_flow *def)
 	return 0;
 }
 
+void flow_skip(struct flow *flow, enum fdtape_dir dir, uint64_t to)
+{
+	struct player *p = player_of(flow);
+	uint64_t wall = p->timeline.inputs[p->now_input].wall;
+	const struct stamp stamp = {
+	        .wall = wall, .tid = flow->pub.def.tid, .shown = wall >= p->since && wall <= p->until};
+
+	assembly_finish(&flow->lane[dir].assembly, to, &stamp, emitter_of(flow), &flow->lane[dir]);
+}
+
 void flow_define(struct play_section *section, const struct fdtape_flow *def)
 {
 	struct player *p = section->player;
@@ -642,6 +652,9 @@ void flow_define(struct play_section *section, const struct fdtape_flow *def)
 	flow->chosen |= choice_takes_flow(&p->choice, &flow->pub);
 	if (p->timeline.inputs[p->now_input].wall >= p->since && p->timeline.inputs[p->now_input].wall <= p->until)
 		flow_tell(flow);
+	/* Met in its midst, as on a cut: what it carried before is not late, but missing. */
+	for (int dir = 0; dir < 2 && is_new && !checked.closed; dir++)
+		flow_skip(flow, (enum fdtape_dir)dir, checked.bytes[dir]);
 	if (checked.closed && !flow->closing) {
 		flow->closing = p->n_events + 1;
 		*p->closing_end = flow;
@@ -654,6 +667,11 @@ enum tls_verdict player_flow_now(const struct player_flow *pub, enum fdtape_dir 
 	const struct flow *flow = (const struct flow *)pub;
 
 	return flow->tls ? tls_stack_now(flow->tls, dir) : TLS_VERDICT_UNKNOWN;
+}
+
+uint64_t player_flow_reached(const struct player_flow *pub, enum fdtape_dir dir)
+{
+	return ((const struct flow *)pub)->lane[dir].assembly.next;
 }
 
 bool player_flow_bytes(const struct player_flow *pub, enum fdtape_dir dir, struct tls_stack_bytes *bytes)

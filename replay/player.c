@@ -298,8 +298,8 @@ static void on_item(struct player *p, size_t input)
 		break;
 	case FDTAPE_ITEM_FLOW:
 		flow = item->flow;
-		chained_flow(section, &flow);
-		on_flow(section, &flow);
+		if (chained_flow(section, &flow))
+			on_flow(section, &flow);
 		break;
 	case FDTAPE_ITEM_EVENT:
 		section->at_head = false;

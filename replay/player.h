@@ -65,6 +65,8 @@ struct player_flow {
 /* What the bytes were that a direction of a byte stream carried last: clear or TLS; unknown while what may be the
  * beginning of TLS waits for its answer, and of what is no byte stream. */
 enum tls_verdict player_flow_now(const struct player_flow *flow, enum fdtape_dir dir);
+/* How far the flow's direction has been played: what is before this offset does not come any more. */
+uint64_t player_flow_reached(const struct player_flow *flow, enum fdtape_dir dir);
 /* What a byte stream's bytes on the fd were, and its plaintext by its two sources (see tls_stack.h); in flow_closed()
  * that is final. False: it is no byte stream; there is no TLS at that depth. */
 struct tls_stack_bytes;

@@ -78,6 +78,7 @@ struct flow {
 	struct flow *next_closing;
 	uint64_t closing; /* when: number of the event, plus 1; 0: it is not */
 	uint64_t place;   /* key of the section's open_before */
+	bool left_behind; /* a tape that goes on with its own did not have it */
 };
 
 /* The section that an input is in, and all that is valid within it; with the sections that go on with it (chained.c). */
@@ -142,8 +143,8 @@ bool choice_takes_event(const struct player_choice *choice, const struct player_
 struct play_section *chained_before(const struct player *player, size_t input);
 /* It goes on. 0, or -1 without memory. */
 int chained_go_on(struct play_section *section);
-/* What an item of the input says, in the terms of the section. */
-void chained_flow(struct play_section *section, struct fdtape_flow *def);
+/* What an item of the input says, in the terms of the section. False: nothing that is not known. */
+bool chained_flow(struct play_section *section, struct fdtape_flow *def);
 void chained_event(const struct play_section *section, struct fdtape_event *event);
 /* Is the item there only so that its tape is complete in itself? */
 bool chained_repeats(const struct play_section *section, const struct fdtape_item *item);
@@ -167,6 +168,8 @@ void flow_event(struct flow *flow, const struct fdtape_event *event, const struc
 void flow_setsockopt(struct flow *flow, const struct fdtape_event *event);
 /* Calls flow_opened() unless that was done or the flow is not chosen. */
 void flow_tell(struct flow *flow);
+/* What is not there up to this offset does not come any more. */
+void flow_skip(struct flow *flow, enum fdtape_dir dir, uint64_t to);
 /* The flow's end: everything is told, and it is gone. */
 void flow_close(struct flow *flow);
 /* The library flow was bound to a socket flow, library->depth: what its calls delivered before goes there. */

@@ -126,6 +126,7 @@ static int put_loss(struct sink_tape *t, const struct fdtape_loss *def)
 struct kept_flow {
 	uint64_t id;
 	uint64_t captured; /* bytes of it that are on the new tape */
+	bool written;
 };
 
 static void forget_threads(struct cut_process *process)
@@ -272,12 +273,21 @@ static int hold_secret(struct sink_tape *t, const struct fdtape_secret *def)
 	return ++t->n_secrets > SECRETS_HELD ? release_secret(t) : 0;
 }
 
+/* Is it the key, or the server's random that goes with it? */
+static bool is_of_key(const struct fdtape_secret *secret, const struct tls_key *key)
+{
+	if (strcmp(secret->label, "SERVER_RANDOM") == 0)
+		return strcmp(key->label, "CLIENT_RANDOM") == 0 && secret->id_len == sizeof key->client_random &&
+		       memcmp(secret->id, key->client_random, sizeof key->client_random) == 0;
+	return secret->value_len == key->secret_len && memcmp(secret->value, key->secret, key->secret_len) == 0 &&
+	       strcmp(secret->label, key->label) == 0;
+}
+
 /* The secret was bound to a connection: one that is kept, or not. */
 static int settle_secret(struct sink_tape *t, const struct tls_key *key, bool kept)
 {
 	for (struct held_secret *s = t->secrets; s; s = s->next) {
-		if (s->def.value_len != key->secret_len || memcmp(s->def.value, key->secret, key->secret_len) != 0 ||
-		    strcmp(s->def.label, key->label) != 0)
+		if (!is_of_key(&s->def, key))
 			continue;
 		if (!kept) {
 			s->foreign = true;
@@ -417,6 +427,21 @@ static int on_item(void *context, const struct fdtape_item *item)
 	}
 }
 
+/* Writes the definition, of a cut when the flow is needed. What comes behind it begins where the flow stands. */
+static int need_flow(struct sink_tape *t, const struct player_flow *flow)
+{
+	struct kept_flow *kept = flow->user;
+	struct fdtape_flow def = flow->def;
+
+	if (kept->written)
+		return t->error;
+	kept->written = true;
+	need_process(t, def.pid);
+	for (int dir = 0; dir < 2 && !def.closed; dir++)
+		def.bytes[dir] = player_flow_reached(flow, (enum fdtape_dir)dir);
+	return t->error ? t->error : put_flow(t, &def, kept->id);
+}
+
 /* Also for later definitions. */
 static int on_flow(void *context, struct player_flow *flow)
 {
@@ -429,9 +454,9 @@ static int on_flow(void *context, struct player_flow *flow)
 			return FDTAPE_ERR_MEMORY;
 		kept->id = t->merges ? flow->number : flow->def.id;
 		t->n_flows++;
-		need_process(t, flow->def.pid);
+		return t->cuts ? 0 : need_flow(t, flow);
 	}
-	return t->error ? t->error : put_flow(t, &flow->def, kept->id);
+	return kept->written && !t->error ? put_flow(t, &flow->def, kept->id) : t->error;
 }
 
 static int on_closed(void *context, struct player_flow *flow)
@@ -440,6 +465,7 @@ static int on_closed(void *context, struct player_flow *flow)
 	struct kept_flow *kept = flow->user;
 	uint64_t captured = flow->traffic[0].captured + flow->traffic[1].captured;
 
+	need_flow(t, flow);
 	if (flow->def.kind != FDTAPE_KIND_LIBRARY && captured > kept->captured) {
 		t->loss.reason = FDTAPE_LOSS_CUT;
 		t->loss.count++;
@@ -448,7 +474,7 @@ static int on_closed(void *context, struct player_flow *flow)
 	}
 	free(kept);
 	flow->user = NULL;
-	return 0;
+	return t->error;
 }
 
 static int on_call(void *context, const struct player_call *call)
@@ -459,7 +485,8 @@ static int on_call(void *context, const struct player_call *call)
 	const struct kept_flow *other = call->other ? call->other->user : NULL;
 	int arg = fdtape_call_flow_arg(call->event->call);
 
-	if (need_process(t, item.event.pid) < 0)
+	if (need_process(t, item.event.pid) < 0 || (kept && need_flow(t, call->flow) < 0) ||
+	    (other && need_flow(t, call->other) < 0))
 		return t->error;
 	item.event.time = convert(t, item.event.time);
 	item.event.flow = kept ? kept->id : 0;

@@ -729,6 +729,36 @@ static void test_sink_tape__a_cut__plays_like_the_choice(void **state)
 	buffer_release(&m.tape);
 }
 
+static void test_sink_tape__cut_amid_a_connection__the_rest_is_understood(void **state)
+{
+	const struct player_choice none = {0}, choice = {.since = {PLAYER_TIME_FROM_START, 6500}};
+	struct told t = {.stop_at = 0};
+	struct fdtape_flow def = tcp(1, 10, 3, 80);
+	struct maker m = {0};
+	struct buffer tape;
+
+	(void)state;
+	begin(&m, 1000);
+	process(&m, 10, "curl");
+	flow(&m, &def);
+	for (int i = 0; i < 5; i++) {
+		carry(&m, 1, 10, FDTAPE_OUT, REQUEST);
+		carry(&m, 1, 10, FDTAPE_IN, RESPONSE);
+	}
+	close_flow(&m, &def);
+	end(&m);
+	tape = cut(&m.tape, &choice);
+	assert_int_equal(play(&tape, 1, &none, &t), 0);
+	/* 5 times 28 bytes were sent, and 43 read; 2 of each are there. */
+	assert_string_equal(t.text, "open 1 curl\ncall write 1\nout 1 @0 hole 84\nout 1 @84 GET /a HTTP/1.1\n"
+	                            "in 1 @0 hole 129\ncall read 1\nin 1 @129 HTTP/1.1 200 OK\nhttp 1 /a 200\n"
+	                            "call write 1\nout 1 @112 GET /a HTTP/1.1\ncall read 1\n"
+	                            "in 1 @172 HTTP/1.1 200 OK\nhttp 1 /a 200\n"
+	                            "close 1 in 86/215/0 out 56/140/0 clear none\n");
+	buffer_release(&tape);
+	buffer_release(&m.tape);
+}
+
 /* Items of a tape, as far as the test below asks for them: a line each. */
 static void list(const struct buffer *tape, char *text, size_t size)
 {
@@ -853,6 +883,7 @@ int main(void)
 	        cmocka_unit_test(test_player_calls__of_no_socket__are_a_flow_of_their_own),
 	        cmocka_unit_test(test_player_flow__inherited_socket__has_the_role_of_the_other),
 	        cmocka_unit_test(test_sink_tape__a_cut__plays_like_the_choice),
+	        cmocka_unit_test(test_sink_tape__cut_amid_a_connection__the_rest_is_understood),
 	        cmocka_unit_test(test_sink_tape__threads_and_arguments__go_with_what_is_kept),
 	        cmocka_unit_test(test_diff__texts__are_told_as_hunks),
 	};
