@@ -109,6 +109,10 @@ def rotate_tls():
                 equal("together they are as many", info(*tapes)["secrets"], secrets)
                 alone = [h["path"] for t in tapes for h in json_lines("http", t) if h["complete"]]
                 equal("requests of each alone, but for those that lie across", len(alone) >= 200 - len(tapes), True)
+                cut, half = f"{folder}/cut", json_lines("http", *tapes)[100]["start"]
+                run(REPLAY, "--to", cut, "--since", half, *tapes)
+                equal("the later half, cut out", [h["path"] for h in json_lines("http", cut) if h["complete"]],
+                      [f"/n-{i:05}" for i in range(100, 200)])
 
 
 def keep():
