@@ -67,12 +67,7 @@ struct first_bytes *first_bytes_take(struct map *flows, const struct player_flow
 
 void first_bytes_release(struct map *flows)
 {
-	size_t cursor = 0;
-	struct first_bytes *f;
-
-	while ((f = map_next(flows, &cursor)))
-		free(f);
-	map_release(flows);
+	map_free(flows);
 }
 
 char *first_bytes_text(const struct first_bytes *f, enum fdtape_dir dir, size_t max)

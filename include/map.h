@@ -117,4 +117,15 @@ static inline void map_release(struct map *map)
 	*map = (struct map){0};
 }
 
+/* Frees the map and its values, each of which is one piece that malloc() gave. */
+static inline void map_free(struct map *map)
+{
+	size_t cursor = 0;
+	void *value;
+
+	while ((value = map_next(map, &cursor)))
+		free(value);
+	map_release(map);
+}
+
 #endif

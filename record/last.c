@@ -439,14 +439,9 @@ static void *run_job(void *context)
 
 static void free_job(struct job *j)
 {
-	struct base *base;
-	size_t cursor = 0;
-
 	if (!j)
 		return;
-	while ((base = map_next(&j->bases, &cursor)))
-		free(base);
-	map_release(&j->bases);
+	map_free(&j->bases);
 	free(j->segments);
 	free(j->secrets);
 	free(j);

@@ -57,11 +57,11 @@ static bool holds(const struct probe_kdf_param *p, const char *text)
 	return p && p->size == strlen(text) && memcmp(p->data, text, p->size) == 0;
 }
 
-/* The two of one connection; the randoms have RANDOM_LEN bytes, the master secret MASTER_LEN. */
-static size_t master_secret(const struct fdtape_secret *from, const uint8_t *server_random,
-                            const uint8_t *client_random, const uint8_t *master, struct fdtape_secret *secrets)
+/* The two of one connection, the first of which says already when and where it was derived; the randoms have RANDOM_LEN
+ * bytes, the master secret MASTER_LEN. */
+static size_t master_secret(struct fdtape_secret *secrets, const uint8_t *server_random, const uint8_t *client_random,
+                            const uint8_t *master)
 {
-	secrets[0] = *from;
 	secrets[0].id_kind = FDTAPE_SECRET_ID_CLIENT_RANDOM;
 	secrets[0].id = client_random;
 	secrets[0].id_len = RANDOM_LEN;
@@ -81,21 +81,20 @@ size_t secrets_from_kdf(const struct probe_kdf *kdf, const uint8_t *out, size_t 
 	const struct probe_kdf_param *label = parameter(kdf, "label", 0), *hash = parameter(kdf, "data", 0),
 	                             *master = parameter(kdf, "secret", 0), *server_random = parameter(kdf, "seed", 1),
 	                             *client_random = parameter(kdf, "seed", 2);
-	struct fdtape_secret secret = {
-	        .time = kdf->time, .pid = kdf->tgid, .tid = kdf->tid, .source = "EVP_KDF_derive"};
 
-	if (label && hash && out_len && (secret.label = keylog_label(label->data, label->size))) {
-		secret.id_kind = FDTAPE_SECRET_ID_TRANSCRIPT;
-		secret.id = hash->data;
-		secret.id_len = hash->size;
-		secret.value = out;
-		secret.value_len = out_len;
-		secrets[0] = secret;
+	secrets[0] = (struct fdtape_secret){
+	        .time = kdf->time, .pid = kdf->tgid, .tid = kdf->tid, .source = "EVP_KDF_derive"};
+	if (label && hash && out_len && (secrets->label = keylog_label(label->data, label->size))) {
+		secrets->id_kind = FDTAPE_SECRET_ID_TRANSCRIPT;
+		secrets->id = hash->data;
+		secrets->id_len = hash->size;
+		secrets->value = out;
+		secrets->value_len = out_len;
 		return 1;
 	}
 	if (master && master->size == MASTER_LEN && holds(parameter(kdf, "seed", 0), "key expansion") &&
 	    server_random && server_random->size == RANDOM_LEN && client_random && client_random->size == RANDOM_LEN)
-		return master_secret(&secret, server_random->data, client_random->data, master->data, secrets);
+		return master_secret(secrets, server_random->data, client_random->data, master->data);
 	return 0;
 }
 
@@ -146,13 +145,12 @@ static bool from_hkdf(const struct probe_key *key, const char *source, struct fd
 static size_t from_prf(const struct probe_key *key, const char *source, struct fdtape_secret *secrets)
 {
 	static const char expansion[] = "key expansion";
-	struct fdtape_secret copy = *secrets;
 
 	if (key->label_len != sizeof expansion - 1 || memcmp(key->label, expansion, key->label_len) != 0 ||
 	    key->id_len != 2 * RANDOM_LEN || key->value_len != MASTER_LEN)
 		return 0;
-	copy.source = source;
-	return master_secret(&copy, key->id, key->id + RANDOM_LEN, key->value, secrets);
+	secrets->source = source;
+	return master_secret(secrets, key->id, key->id + RANDOM_LEN, key->value);
 }
 
 /* Go gives SSLKEYLOGFILE's own words. */

@@ -425,24 +425,18 @@ struct translate_totals translate_totals(const struct translate *t)
 void translate_free(struct translate *t)
 {
 	struct process *p;
-	struct thread *thread;
 	struct flow *f;
 	struct held *h;
 	size_t cursor;
-	void *kdf;
 
 	if (!t)
 		return;
-	for (cursor = 0; (thread = map_next(&t->threads, &cursor));)
-		free(thread);
 	for (cursor = 0; (p = map_next(&t->processes, &cursor));)
 		free_process(p);
 	for (cursor = 0; (f = map_next(&t->flows, &cursor));) {
 		free((char *)f->def.name);
 		free(f);
 	}
-	for (cursor = 0; (kdf = map_next(&t->derivations, &cursor));)
-		free(kdf);
 	while ((h = t->first)) {
 		t->first = h->next;
 		free(h->record);
@@ -451,9 +445,9 @@ void translate_free(struct translate *t)
 	kept_secrets_release(&t->secrets);
 	free(t->reread);
 	map_release(&t->processes);
-	map_release(&t->threads);
+	map_free(&t->threads);
 	map_release(&t->flows);
 	map_release(&t->assembling);
-	map_release(&t->derivations);
+	map_free(&t->derivations);
 	free(t);
 }

@@ -66,30 +66,10 @@ struct derived {
 	size_t n_opened;
 };
 
-static void forget_threads(struct play_section *section)
-{
-	struct thread *thread;
-	size_t cursor = 0;
-
-	while ((thread = map_next(&section->threads, &cursor)))
-		free(thread);
-	map_release(&section->threads);
-}
-
-static void forget_derived(struct play_section *section)
-{
-	struct derived *derived;
-	size_t cursor = 0;
-
-	while ((derived = map_next(&section->derived, &cursor)))
-		free(derived);
-	map_release(&section->derived);
-}
-
 void bind_release(struct play_section *section)
 {
-	forget_threads(section);
-	forget_derived(section);
+	map_free(&section->threads);
+	map_free(&section->derived);
 }
 
 static uint64_t end_of(const struct fdtape_event *event)
@@ -105,7 +85,7 @@ static struct thread *thread_of(struct play_section *section, uint32_t tid)
 	if (thread)
 		return thread;
 	if (section->threads.used >= THREADS_MAX)
-		forget_threads(section);
+		map_free(&section->threads);
 	thread = calloc(1, sizeof *thread);
 	if (!thread || !map_put(&section->threads, tid, thread)) {
 		free(thread);
@@ -182,7 +162,7 @@ static struct derived *derived_of(struct play_section *section, const uint8_t *v
 	if (d)
 		return d->len == len && memcmp(d->value, value, len) == 0 ? d : NULL;
 	if (section->derived.used >= DERIVED_MAX)
-		forget_derived(section);
+		map_free(&section->derived);
 	d = calloc(1, sizeof *d);
 	if (!d || !map_put(&section->derived, key_of(value), d)) {
 		free(d);

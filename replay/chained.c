@@ -52,20 +52,10 @@ static uint64_t place_of(const struct fdtape_flow *def)
 	return which ^ (uint64_t)def->pid << 32;
 }
 
-static void forget_ids(struct play_section *section)
-{
-	struct going_on *g;
-	size_t cursor = 0;
-
-	while ((g = map_next(&section->going_on, &cursor)))
-		free(g);
-	map_release(&section->going_on);
-	map_release(&section->open_before);
-}
-
 void chained_release(struct play_section *section)
 {
-	forget_ids(section);
+	map_free(&section->going_on);
+	map_release(&section->open_before);
 }
 
 int chained_go_on(struct play_section *section)
@@ -76,7 +66,7 @@ int chained_go_on(struct play_section *section)
 	while ((flow = map_next(&section->open_before, &cursor)))
 		flow->left_behind = true;
 	cursor = 0;
-	forget_ids(section);
+	chained_release(section);
 	section->id_base = section->highest_id;
 	while ((flow = map_next(&section->flows, &cursor))) {
 		flow->place = place_of(&flow->pub.def);

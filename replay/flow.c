@@ -604,8 +604,7 @@ void flow_skip(struct flow *flow, enum fdtape_dir dir, uint64_t to)
 {
 	struct player *p = player_of(flow);
 	uint64_t wall = p->timeline.inputs[p->now_input].wall;
-	const struct stamp stamp = {
-	        .wall = wall, .tid = flow->pub.def.tid, .shown = wall >= p->since && wall <= p->until};
+	const struct stamp stamp = {.wall = wall, .tid = flow->pub.def.tid, .shown = play_in_time(p, wall, wall)};
 
 	assembly_finish(&flow->lane[dir].assembly, to, &stamp, emitter_of(flow), &flow->lane[dir]);
 }
@@ -650,7 +649,7 @@ void flow_define(struct play_section *section, const struct fdtape_flow *def)
 	if (!is_new && flow->told && p->sink.flow_updated && !p->stop)
 		p->stop = p->sink.flow_updated(p->sink.context, &flow->pub);
 	flow->chosen |= choice_takes_flow(&p->choice, &flow->pub);
-	if (p->timeline.inputs[p->now_input].wall >= p->since && p->timeline.inputs[p->now_input].wall <= p->until)
+	if (play_in_time(p, p->timeline.inputs[p->now_input].wall, p->timeline.inputs[p->now_input].wall))
 		flow_tell(flow);
 	/* Met in its midst, as on a cut: what it carried before is not late, but missing. */
 	for (int dir = 0; dir < 2 && is_new && !checked.closed; dir++)
@@ -711,8 +710,7 @@ void flow_close(struct flow *flow)
 	struct player *p = player_of(flow);
 	uint64_t now = p->timeline.inputs[p->now_input].wall, opened = flow->pub.opened,
 	         closed = flow->pub.closed ? flow->pub.closed : now;
-	const struct stamp stamp = {
-	        .wall = closed, .tid = flow->pub.def.tid, .shown = closed >= p->since && closed <= p->until};
+	const struct stamp stamp = {.wall = closed, .tid = flow->pub.def.tid, .shown = play_in_time(p, closed, closed)};
 	bool ended = flow->pub.def.closed || flow->lane[FDTAPE_IN].ended;
 
 	unlink_closing(flow);
@@ -734,7 +732,7 @@ void flow_close(struct flow *flow)
 	if (flow->tls)
 		fail(flow, tls_stack_finish_calls(flow->tls, &stamp));
 	end_messages(flow, ended);
-	if (opened <= p->until && closed >= p->since)
+	if (play_in_time(p, opened, closed))
 		flow_tell(flow);
 	if (flow->told && p->sink.flow_closed && !p->stop)
 		p->stop = p->sink.flow_closed(p->sink.context, &flow->pub);

@@ -134,11 +134,10 @@ static void on_section(struct player *p, size_t input, bool goes_on)
 			close_flows(p, section, 1);
 			section_release(section);
 		}
-		*section = (struct play_section){.player = p, .begun = true};
+		*section = (struct play_section){.player = p, .begun = true, .clock = section->clock};
 	}
 	section->ordinal = p->n_sections;
 	section->base = p->highest;
-	section->clock = p->timeline.inputs[input].clock;
 	section->clock_told = section->ended = false;
 	section->at_head = goes_on;
 	if (p->n_sections++ == 0) {

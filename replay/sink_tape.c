@@ -129,23 +129,13 @@ struct kept_flow {
 	bool written;
 };
 
-static void forget_threads(struct cut_process *process)
-{
-	struct cut_thread *thread;
-	size_t cursor = 0;
-
-	while ((thread = map_next(&process->threads, &cursor)))
-		free(thread);
-	map_release(&process->threads);
-}
-
 static void forget_processes(struct sink_tape *t)
 {
 	struct cut_process *process;
 	size_t cursor = 0;
 
 	while ((process = map_next(&t->processes, &cursor))) {
-		forget_threads(process);
+		map_free(&process->threads);
 		free(process->text);
 		free(process);
 	}
@@ -200,7 +190,7 @@ static int need_process(struct sink_tape *t, uint32_t pid)
 	put_process(t, &process->def);
 	while ((thread = map_next(&process->threads, &cursor)))
 		put_thread(t, &thread->def);
-	forget_threads(process);
+	map_free(&process->threads);
 	return t->error;
 }
 

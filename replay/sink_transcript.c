@@ -290,10 +290,5 @@ void sink_transcript_init(struct sink_transcript *transcript, FILE *out, struct 
 
 void sink_transcript_release(struct sink_transcript *transcript)
 {
-	struct transcript_process *process;
-	size_t cursor = 0;
-
-	while ((process = map_next(&transcript->processes, &cursor)))
-		free(process);
-	map_release(&transcript->processes);
+	map_free(&transcript->processes);
 }

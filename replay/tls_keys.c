@@ -320,9 +320,23 @@ static bool try_master(struct tls_side *s, const struct tls_secret *secret, cons
 	return true;
 }
 
+typedef bool try_one_master(struct tls_side *s, struct tls_secret *secret, const struct tls_window *window,
+                            const struct tls_record *record, struct tls_opened *to);
+
+/* The ClientHello's random is the secret's id. */
+static bool try_master_of_id(struct tls_side *s, struct tls_secret *secret, const struct tls_window *window,
+                             const struct tls_record *record, struct tls_opened *to)
+{
+	if (secret->id_kind != FDTAPE_SECRET_ID_CLIENT_RANDOM || secret->id_len != 32 ||
+	    !try_master(s, secret, secret->id, window, record, to))
+		return false;
+	adopt(s->flow, secret, APPLICATION);
+	return true;
+}
+
 /* The ClientHello is missing: its random is the id of one of the process' latest secrets. */
-static bool try_recent_master(struct tls_side *s, const struct tls_window *window, const struct tls_record *record,
-                              struct tls_opened *to)
+static bool try_recent_master(struct tls_side *s, try_one_master *try_one, const struct tls_window *window,
+                              const struct tls_record *record, struct tls_opened *to)
 {
 	struct tls_flow *t = s->flow;
 	struct tls_secret *secret;
@@ -334,10 +348,7 @@ static bool try_recent_master(struct tls_side *s, const struct tls_window *windo
 		secret = tls_store_recent(t->store, t->pid, "CLIENT_RANDOM", &cursor);
 		if (!secret)
 			break;
-		opened = secret->id_kind == FDTAPE_SECRET_ID_CLIENT_RANDOM && secret->id_len == 32 &&
-		         try_master(s, secret, secret->id, window, record, to);
-		if (opened)
-			adopt(t, secret, APPLICATION);
+		opened = try_one(s, secret, window, record, to);
 	}
 	t->store->work_done[true] += WORK_SCAN;
 	t->guessing = false;
@@ -371,7 +382,7 @@ static enum tls_opening open_12(struct tls_side *s, const struct tls_record *rec
 		to->why = TLS_EVIDENCE_BAD_TAG;
 		return try_master(s, secret, t->agreed.client_random, &anew, record, to) ? TLS_OPENED : TLS_REFUSED;
 	}
-	if (is_time_to_try(s->attempts++) && try_recent_master(s, &anew, record, to))
+	if (is_time_to_try(s->attempts++) && try_recent_master(s, try_master_of_id, &anew, record, to))
 		return TLS_OPENED;
 	return s->given_up ? TLS_REFUSED : TLS_WAITS;
 }
@@ -481,23 +492,11 @@ static bool try_anything_12(struct tls_side *s, const struct tls_window *window,
 {
 	struct tls_flow *t = s->flow;
 	struct tls_secret *secret;
-	size_t cursor = 0;
-	bool opened = false;
 
-	if (t->have_client_random) {
-		secret = find_secret(t, APPLICATION, "CLIENT_RANDOM");
-		return secret && try_master_unknown(s, secret, window, record, to);
-	}
-	t->guessing = true;
-	for (size_t i = 0; i < TRY_SECRETS && !opened && work_left(t) >= WORK_OPENER; i++) {
-		secret = tls_store_recent(t->store, t->pid, "CLIENT_RANDOM", &cursor);
-		if (!secret)
-			break;
-		opened = try_master_unknown(s, secret, window, record, to);
-	}
-	t->store->work_done[true] += WORK_SCAN;
-	t->guessing = false;
-	return opened;
+	if (!t->have_client_random)
+		return try_recent_master(s, try_master_unknown, window, record, to);
+	secret = find_secret(t, APPLICATION, "CLIENT_RANDOM");
+	return secret && try_master_unknown(s, secret, window, record, to);
 }
 
 static enum tls_opening open_unknown(struct tls_side *s, const struct tls_record *record, struct tls_opened *to)
